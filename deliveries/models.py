@@ -1,0 +1,209 @@
+"""What happened: events, their deliveries, and each attempt.
+
+The delivery row is also the queue (`sending.claim`). On PostgreSQL the three tables are partitioned
+by day of id (`partitions`), which is why no foreign key here is a database constraint.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from deliveries.sending.transport import Outcome
+from subscriptions.ids import new_id
+from subscriptions.models import Project, Subscription
+
+
+class Event(models.Model):
+    """Something that happened: a type and a payload, stored once, never changed."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="events",
+    )
+    type = models.CharField(max_length=128)
+    data = models.TextField(help_text="JSON text: numbers, key order and escapes as given.")
+    idempotency_key = models.CharField(max_length=255, blank=True)
+    matched_count = models.PositiveIntegerField(
+        help_text="Deliveries made when it was published; the audit holds them against the rows."
+    )
+    is_test = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes: ClassVar = [
+            # A project's events, newest first.
+            models.Index(fields=["project", "id"], name="event_of_project"),
+        ]
+
+    def __str__(self) -> str:
+        return self.type
+
+
+class Delivery(models.Model):
+    """One event on its way to one subscription; DESIGN's table of states is `sending.record`."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Waiting, due at next_attempt_at"
+        SENDING = "sending", "Leased to a worker until next_attempt_at"
+        SUCCEEDED = "succeeded", "Accepted by the receiver"
+        FAILED = "failed", "Ended without success"
+        CANCELLED = "cancelled", "Ended before it was sent"
+
+    class EndReason(models.TextChoices):
+        """Why a delivery ended other than by its last attempt's outcome."""
+
+        DEACTIVATED = "deactivated", "The subscription was deactivated"
+        DELETED = "deleted", "The subscription was deleted"
+        BY_HAND = "by_hand", "Cancelled by hand"
+        INTERRUPTED = "interrupted", "Interrupted too often: five workers in a row stopped"
+        EXPIRED = "expired", "Still unfinished when its history was pruned"
+        EVENT_GONE = "event_gone", "Its event was pruned"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(
+        Project,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="deliveries",
+    )
+    event = models.ForeignKey(
+        Event,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="deliveries",
+    )
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="deliveries",
+    )
+    event_type = models.CharField(max_length=128, help_text="The event's, for filtering.")
+    is_test = models.BooleanField(default=False)
+
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
+    next_attempt_at = models.DateTimeField(
+        null=True, help_text="When pending: due then. When sending: the lease ends then."
+    )
+    attempt_count = models.PositiveIntegerField(
+        default=0, help_text="Times claimed: the fencing number of a recording."
+    )
+    tries_used = models.PositiveSmallIntegerField(
+        default=0, help_text="Attempts that used up a scheduled try."
+    )
+    interruptions = models.PositiveSmallIntegerField(
+        default=0, help_text="Attempts in a row whose worker stopped."
+    )
+    last_outcome = models.CharField(max_length=20, blank=True)
+    last_status_code = models.PositiveSmallIntegerField(null=True)
+    end_reason = models.CharField(max_length=11, choices=EndReason.choices, blank=True)
+    redelivered_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        indexes: ClassVar = [
+            # The queue. Claims walk from subscription to subscription, and in each by due time.
+            models.Index(
+                fields=["subscription", "next_attempt_at"],
+                condition=Q(next_attempt_at__isnull=False),
+                name="delivery_queue",
+            ),
+            # Who got this event: event pages, the answer to a repeated idempotency key.
+            models.Index(fields=["event"], name="delivery_of_event"),
+            # A project's history, newest first.
+            models.Index(fields=["project", "id"], name="delivery_of_project"),
+            # A subscription's history, newest first.
+            models.Index(fields=["subscription", "id"], name="delivery_of_subscription"),
+        ]
+        constraints: ClassVar = [
+            # What is unfinished is due some time, and what is finished never is.
+            models.CheckConstraint(
+                condition=Q(status__in=["pending", "sending"], next_attempt_at__isnull=False)
+                | Q(status__in=["succeeded", "failed", "cancelled"], next_attempt_at=None),
+                name="delivery_due_while_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} ({self.status})"
+
+
+class Attempt(models.Model):
+    """One HTTP request for a delivery, with all that was sent and received.
+
+    Headers are kept as blocks, a line each. `request_body` is empty where it can be composed again
+    from the event and `wire_format` alone: payloads are stored once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    delivery = models.ForeignKey(
+        Delivery,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="attempts",
+    )
+    number = models.PositiveIntegerField(help_text="The delivery's attempt_count when claimed.")
+    started_at = models.DateTimeField()
+    outcome = models.CharField(
+        max_length=20, choices=[(code.value, code.value) for code in Outcome]
+    )
+    status_code = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=500, blank=True, help_text="In words, for the customer.")
+    duration_ms = models.PositiveIntegerField(default=0)
+    dns_ms = models.PositiveIntegerField(null=True)
+    connect_ms = models.PositiveIntegerField(null=True)
+    tls_ms = models.PositiveIntegerField(null=True)
+    first_byte_ms = models.PositiveIntegerField(null=True)
+    remote_address = models.GenericIPAddressField(null=True)
+    wire_format = models.CharField(max_length=16)
+    request_url = models.CharField(max_length=2048)
+    request_headers = models.TextField(blank=True)
+    request_body = models.TextField(null=True)  # noqa: DJ001  # NULL: derived, "": sent empty
+    response_headers = models.BinaryField()
+    response_body = models.BinaryField()
+    is_truncated = models.BooleanField(default=False)
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        indexes: ClassVar = [
+            # A delivery's attempts, in order: detail pages, completing an interrupted one.
+            models.Index(fields=["delivery", "number"], name="attempt_of_delivery"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.number} {self.outcome}"
+
+
+class IdempotencyKey(models.Model):
+    """A key that a publisher gave: the same key with the same content means the same event.
+
+    In a table of its own, since a unique constraint on `Event` would have to hold the partition key.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    content_digest = models.CharField(max_length=64, help_text="SHA-256 of type and data.")
+    event_id = models.UUIDField()
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "key"], name="idempotency_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,131 @@
+"""The contract of the way out: what is handed to a transport, and what comes back.
+
+Two transports keep it (`curl_transport`, `requests_transport`); `door` resolves, judges and
+hands over; the pump reads the exchanges. Values only: no Django, no Celery, no HTTP library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from subscriptions.address_guard import Destination, IPAddress
+
+HEADERS_LIMIT_BYTES = 16 * 1024
+"""Response headers kept; a longer header block ends the attempt as `response_too_large`."""
+
+BODY_LIMIT_BYTES = 16 * 1024
+"""Response body kept; reading stops there, the attempt keeps its outcome."""
+
+BLOCKED_ADDRESS_ERROR = "The URL leads to an address that may not be contacted."
+"""The one sentence for every blocked address: more would make a port scanner of us."""
+
+
+class Outcome(StrEnum):
+    """How an attempt ended: stable codes, stored and shown as they are."""
+
+    SUCCEEDED = "succeeded"
+    """A complete header block with a status of 200–299 arrived within the deadline."""
+    HTTP_ERROR = "http_error"
+    """A complete header block with any other status arrived; redirects are not followed."""
+    TIMEOUT = "timeout"
+    """The name was resolved, and the deadline passed before a complete header block arrived."""
+    CONNECTION_FAILED = "connection_failed"
+    """Refused, reset, unreachable, closed early, or not understandable as HTTP."""
+    DNS_FAILED = "dns_failed"
+    """The name does not exist, has no address, or its servers answered with an error or too
+    late."""
+    TLS_FAILED = "tls_failed"
+    """The handshake or the certificate check failed."""
+    BLOCKED_ADDRESS = "blocked_address"
+    """The address guard refused the URL or an address that its name resolves to."""
+    RESPONSE_TOO_LARGE = "response_too_large"
+    """The response's header block exceeded its cap."""
+    NOT_SENDABLE = "not_sendable"
+    """The request could not be composed or signed; nothing was sent."""
+    INTERRUPTED = "interrupted"
+    """The worker ended or lost its lease in mid-attempt; the receiver may have seen it."""
+    OWN_OUTAGE = "own_outage"
+    """Our own DNS or egress failed for everything at once; no byte was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """One POST that is to be made, complete but for the address it goes to.
+
+    `headers` are all that will be sent, in order, `Host` and `Content-Length` included, so that
+    what history shows is what went out. `ticket` is the caller's own and comes back untouched.
+    """
+
+    ticket: Any
+    tenant: str
+    """Whose request this is: look-ups under way are capped per tenant."""
+    url: Destination
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One attempt as it happened: what became of an `OutboundRequest`.
+
+    Durations are milliseconds on the monotonic clock; `None` where the phase was not reached.
+    """
+
+    request: OutboundRequest
+    outcome: Outcome
+    error: str = ""
+    """For the customer: one sentence, empty on success; constant for a blocked address."""
+    operator_detail: str = ""
+    """For the operator's log: the library's own words, the address, the rule."""
+    status_code: int | None = None
+    duration_ms: int = 0
+    dns_ms: int | None = None
+    connect_ms: int | None = None
+    tls_ms: int | None = None
+    first_byte_ms: int | None = None
+    """Each phase's own length; `first_byte_ms` runs from the connection being ready (or reused) to
+    the first byte of the answer."""
+    remote_address: str | None = None
+    http_version: str | None = None
+    """`1.1` or `2`."""
+    response_headers: bytes = b""
+    """The final header block as received, status line included, capped."""
+    response_body: bytes = b""
+    is_truncated: bool = False
+    """The body was longer than was kept, was still arriving when the deadline passed, or broke
+    off."""
+    request_was_sent: bool = False
+    """True as soon as any byte of the request may have left this machine."""
+
+
+class Transport(Protocol):
+    """Sends requests to addresses that were already judged; all methods but `wake` are called
+    from one thread."""
+
+    def submit(
+        self,
+        request: OutboundRequest,
+        *,
+        address: IPAddress,
+        deadline_seconds: float,
+        connect_seconds: float | None = None,
+        dns_ms: int | None = None,
+    ) -> None:
+        """Begin sending to exactly this address; `deadline_seconds` is all the time there is.
+
+        No connection within `connect_seconds` ends it sooner, as `timeout` and unsent: another
+        address waits its turn. `dns_ms` was spent before; it is copied to the exchange and
+        counts in its `duration_ms`. Does not raise: what cannot be sent is collected as
+        `not_sendable`.
+        """
+
+    def collect(self, timeout_seconds: float) -> list[Exchange]:
+        """Drive what is in flight, and return what ended; wait at most this long for the first."""
+
+    def wake(self) -> None:
+        """End a `collect` that is waiting, from any thread."""
+
+    def close(self) -> None:
+        """Drop everything that is in flight and release sockets and threads."""

@@ -1,0 +1,71 @@
+"""The Celery app: workers that run the pump beside their tasks, and beat's schedule.
+
+`celery -A dispatcher worker -P threads -c 2`, scaled by processes, one per core; the pump is a
+thread of each, started and stopped with the worker (a bootstep).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+from celery.exceptions import ImproperlyConfigured
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dispatcher.settings")
+
+app = Celery("dispatcher")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_the_settings_logging(**_: Any) -> None:
+    """Stop Celery from setting logging up: `settings.LOGGING` is for every process."""
+
+
+_RECORDING_SECONDS = 5.0
+"""On top of the request deadline: what recording the last results may take at shutdown."""
+
+
+class PumpStep(bootsteps.StartStopStep):
+    """Starts the pump when the worker is up; lets it finish before the worker goes."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        pool = parent.pool_cls.__module__
+        if pool.endswith(".prefork"):
+            raise ImproperlyConfigured(
+                "The pump is a thread: start the worker with `-P threads` and scale by processes."
+            )
+        self._pump: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Start sending."""
+        from deliveries import partitions  # models need the app registry
+        from deliveries.sending.engine import start_pump
+
+        partitions.make_partitions()
+        self._pump = start_pump()
+
+    def close(self, parent: Any) -> None:
+        """Claim nothing more, at once."""
+        if self._pump:
+            self._pump.stop()
+
+    def stop(self, parent: Any) -> None:
+        """Wait for what is in flight, so that a shutdown loses and doubles nothing."""
+        from deliveries.sending.engine import stop_pump
+
+        if self._pump:
+            patience = settings.DISPATCHER_REQUEST_DEADLINE_SECONDS + _RECORDING_SECONDS
+            stop_pump(self._pump, timeout_seconds=patience)
+            self._pump = None
+
+    terminate = stop
+
+
+app.steps["worker"].add(PumpStep)

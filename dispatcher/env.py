@@ -1,0 +1,80 @@
+"""Turns environment variables into values; a wrong one stops the start with a sentence naming it.
+
+Called by `settings` only. Each variable is documented in `.env.example`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+from typing import cast
+
+from cryptography.fernet import Fernet
+from environs import Env, EnvError
+
+from subscriptions.address_guard import IPNetwork
+
+env = Env()
+
+
+@env.parser_for("networks")
+def _parse_networks(value: str) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError as error:
+        raise EnvError(f"{error}; write networks such as 10.0.0.0/8, comma-separated") from error
+
+
+@env.parser_for("encryption_keys")
+def _parse_encryption_keys(value: str) -> tuple[str, ...]:
+    keys = tuple(part.strip() for part in value.split(",") if part.strip())
+    for position, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError as error:  # never quote the key itself
+            raise EnvError(
+                f"key {position} is not 32 bytes in URL-safe base64 (`manage.py make_key` prints one)"
+            ) from error
+    if not keys:
+        raise EnvError("at least one key is needed (`manage.py make_key` prints one)")
+    return keys
+
+
+@env.parser_for("dns_servers")
+def _parse_dns_servers(value: str) -> tuple[str, ...]:
+    servers = tuple(part.strip() for part in value.split(",") if part.strip())
+    for server in servers:
+        if not re.fullmatch(r"[0-9.]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", server):
+            raise EnvError(f"{server!r} is not an address such as 10.0.0.2 or [fd00::2]:5353")
+    return servers
+
+
+def networks(name: str) -> tuple[IPNetwork, ...]:
+    """Read CIDR networks, comma-separated; unset or empty means none."""
+    return cast("tuple[IPNetwork, ...]", env.networks(name, ""))
+
+
+def encryption_keys(name: str) -> tuple[str, ...]:
+    """Read Fernet keys, comma-separated: the first encrypts, all of them decrypt."""
+    return cast("tuple[str, ...]", env.encryption_keys(name))
+
+
+def dns_servers(name: str) -> tuple[str, ...]:
+    """Read `address[:port]` of name servers, comma-separated; none means the system's own."""
+    return cast("tuple[str, ...]", env.dns_servers(name, ""))
+
+
+def read_or_create_key_file(path: Path, make_key: Callable[[], str]) -> str:
+    """Return the key kept in `path`; on the first start make one that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        key = make_key()
+        file.write(key + "\n")
+    return key

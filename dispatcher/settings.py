@@ -1,0 +1,235 @@
+"""Every setting of the installation, read from the environment once, at start.
+
+Nothing set: one process, SQLite, in-memory broker (`manage.py up`). `DATABASE_URL` and `REDIS_URL`
+set: production. `.env.example` documents each variable.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import django_stubs_ext
+from cryptography.fernet import Fernet
+from django.core.management.utils import get_random_secret_key
+from environs import validate
+
+from dispatcher.env import dns_servers, encryption_keys, env, networks, read_or_create_key_file
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = env.path("DISPATCHER_DATA_DIR", BASE_DIR / "var" / "data")
+DATABASE_URL = env.str("DATABASE_URL", "")
+REDIS_URL = env.str("REDIS_URL", "")
+
+DISPATCHER_EMBEDDED = not DATABASE_URL
+"""One process on SQLite: keys are made on the first start, and the demo is shown."""
+
+DISPATCHER_PORT = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
+
+# ---- Sending --------------------------------------------------------------------------------
+
+DISPATCHER_TRANSPORT = env.str("DISPATCHER_TRANSPORT", "curl", validate=validate.OneOf(["curl"]))
+DISPATCHER_ALLOWED_NETWORKS = networks("DISPATCHER_ALLOWED_NETWORKS")
+DISPATCHER_DNS_SERVERS = dns_servers("DISPATCHER_DNS_SERVERS")
+
+DISPATCHER_REQUEST_DEADLINE_SECONDS = 5.0
+"""All there is for one attempt: DNS, connect, TLS, request, response. Both systems that this
+product replaces promise five seconds."""
+
+DISPATCHER_LEASE_SECONDS = env.int(
+    "DISPATCHER_LEASE_SECONDS", 30, validate=validate.Range(min=10, max=3600)
+)
+"""How long a claimed delivery belongs to one worker: a killed worker's are sent again after it."""
+
+DISPATCHER_IN_FLIGHT_LIMIT = env.int(
+    "DISPATCHER_IN_FLIGHT_LIMIT", 500, validate=validate.Range(min=1, max=10_000)
+)
+"""Requests under way at once in one worker process."""
+
+DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION = env.int(
+    "DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION", 50, validate=validate.Range(min=1, max=10_000)
+)
+"""Requests under way at once to one subscription, in one worker process."""
+
+# ---- Storing --------------------------------------------------------------------------------
+
+DISPATCHER_PAYLOAD_LIMIT_BYTES = env.int(
+    "DISPATCHER_PAYLOAD_LIMIT_BYTES", 256 * 1024, validate=validate.Range(min=1, max=16 * 1024**2)
+)
+DISPATCHER_RETENTION_DAYS = env.int(
+    "DISPATCHER_RETENTION_DAYS", 30, validate=validate.Range(min=1, max=3650)
+)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * DISPATCHER_PAYLOAD_LIMIT_BYTES + 64 * 1024
+"""Bytes of a request body that are read: white space and the envelope come on top of a payload."""
+
+SQLITE_FILE = DATA_DIR / "dispatcher.sqlite3"
+_POSTGRES_OPTIONS = (
+    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+)
+"""An open snapshot slows every claim, and a waiter behind a lock must not hang for ever."""
+
+
+def _database() -> dict[str, Any]:
+    if DISPATCHER_EMBEDDED:
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        return {
+            "ENGINE": "dispatcher.sqlite",
+            "NAME": str(SQLITE_FILE),
+            "OPTIONS": {
+                "timeout": 5,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+        }
+    database: dict[str, Any] = dict(
+        dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
+    )
+    options = database.setdefault("OPTIONS", {})
+    options.setdefault("options", _POSTGRES_OPTIONS)
+    options.setdefault("connect_timeout", 5)
+    return database
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# ---- Keys -----------------------------------------------------------------------------------
+
+_encryption_keys_file = DATA_DIR / "encryption.key"
+if DISPATCHER_EMBEDDED and not env.str("DISPATCHER_ENCRYPTION_KEYS", ""):
+    DISPATCHER_ENCRYPTION_KEYS: tuple[str, ...] = (
+        read_or_create_key_file(_encryption_keys_file, lambda: Fernet.generate_key().decode()),
+    )
+else:
+    DISPATCHER_ENCRYPTION_KEYS = encryption_keys("DISPATCHER_ENCRYPTION_KEYS")
+
+if DISPATCHER_EMBEDDED and not env.str("DISPATCHER_SECRET_KEY", ""):
+    SECRET_KEY = read_or_create_key_file(DATA_DIR / "secret.key", get_random_secret_key)
+else:
+    SECRET_KEY = env.str("DISPATCHER_SECRET_KEY", validate=validate.Length(min=32))
+
+# ---- Celery and cache: only wake-ups, never work ---------------------------------------------
+
+_SHORT_TIMEOUTS = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+"""Seconds a publisher waits for a Redis that does not answer; polling covers what is missed."""
+
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 60} if REDIS_URL else {"polling_interval": 0.01}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "deliveries"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_BEAT_SCHEDULE = {
+    "prune": {"task": "deliveries.prune", "schedule": timedelta(hours=1)},
+    "make-partitions": {"task": "deliveries.make_partitions", "schedule": timedelta(hours=1)},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": _SHORT_TIMEOUTS,
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# ---- Web ------------------------------------------------------------------------------------
+
+DEBUG = env.bool("DISPATCHER_DEBUG", False)
+ALLOWED_HOSTS = env.list(
+    "DISPATCHER_ALLOWED_HOSTS",
+    ["localhost", "127.0.0.1", "[::1]"] if DISPATCHER_EMBEDDED else ...,
+)
+CSRF_TRUSTED_ORIGINS = env.list("DISPATCHER_TRUSTED_ORIGINS", [])
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "subscriptions",
+    "deliveries",
+    "dispatcher",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "dispatcher.urls"
+WSGI_APPLICATION = "dispatcher.wsgi.application"
+APPEND_SLASH = True  # for the admin; the REST API has no trailing slashes
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+STATIC_URL = "static/"
+STATIC_ROOT = env.path("DISPATCHER_STATIC_ROOT", BASE_DIR / "var" / "static")
+WHITENOISE_USE_FINDERS = DISPATCHER_EMBEDDED
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["subscriptions.api_conventions.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["subscriptions.api_conventions.HasScope"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "subscriptions.api_conventions.AlwaysJSON",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["subscriptions.api_conventions.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "subscriptions.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+    "UNICODE_JSON": True,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("DISPATCHER_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "django.server": {"propagate": True},
+        "celery": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,200 @@
+"""Who wants what: projects, their members and keys, subscriptions and their signing secrets."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from subscriptions.ids import new_id
+
+
+class Project(models.Model):
+    """The tenant: everything else belongs to exactly one project."""
+
+    slug = models.SlugField(unique=True, max_length=63)
+    name = models.CharField(max_length=200)
+    is_https_only = models.BooleanField(
+        default=True, help_text="Refuse subscriptions whose URL is plain http://."
+    )
+    failure_limit = models.PositiveSmallIntegerField(
+        default=10,
+        help_text="Deliveries that end failed, in a row, until a subscription is deactivated.",
+    )
+    is_catalogue_strict = models.BooleanField(
+        default=False, help_text="Refuse events whose type is not in the project's catalogue."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["slug"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(failure_limit__gte=1), name="project_failure_limit_positive"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Member(models.Model):
+    """A person with a role in a project."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner", "Owner: everything, members and keys included"
+        EDITOR = "editor", "Editor: subscriptions, tests, redeliveries"
+        VIEWER = "viewer", "Viewer: reads"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "user"], name="member_once_per_project")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
+
+
+class ApiKey(models.Model):
+    """A project's credential for the REST API: only its SHA-256 is stored, it is shown once."""
+
+    class Scope(models.TextChoices):
+        PUBLISH = "publish", "Publish events"
+        READ = "read", "Read subscriptions and deliveries"
+        MANAGE = "manage", "Change subscriptions, send tests, redeliver"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=200, blank=True)
+    prefix = models.CharField(
+        max_length=16, editable=False, help_text="The key's first characters, to recognise it by."
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list, help_text="Any of publish, read, manage.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="To the minute."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+    @staticmethod
+    def digest_of(key: str) -> str:
+        """Return what is stored of a key; 256 random bits need no slow hash."""
+        return hashlib.sha256(key.encode()).hexdigest()
+
+
+class EventType(models.Model):
+    """A name in a project's catalogue, such as `Task.update`."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="event_types")
+    name = models.CharField(max_length=128)
+    description = models.CharField(max_length=1000, blank=True)
+    example = models.TextField(blank=True, help_text="A sample of the event's data, as JSON.")
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="event_type_once_per_project")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Subscription(models.Model):
+    """A URL plus which event types go there, how they look on the wire, and its health.
+
+    `generation` counts reactivations and changes of the URL: an attempt that began under an older
+    one says nothing about the health of this one. A deleted subscription keeps its row, since
+    history refers to it.
+    """
+
+    class DeactivationReason(models.TextChoices):
+        FAILURES = "failures", "Too many deliveries failed in a row"
+        GONE = "gone", "The receiver answered 410 Gone"
+        BY_HAND = "by_hand", "Switched off by a member or over the API"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="subscriptions")
+    url = models.CharField(max_length=2048, help_text="Normalised; see `address_guard`.")
+    description = models.CharField(max_length=500, blank=True)
+    event_types = models.JSONField(help_text='Filters: full names, "Task.*", or "*".')
+    wire_format = models.CharField(max_length=16, default="standard")
+    signature_schemes = models.JSONField(help_text="Names of schemes; each adds its headers.")
+    custom_headers = models.JSONField(default=dict, blank=True)
+    retry_schedule = models.JSONField(
+        default=list, blank=True, help_text="Delays in seconds; empty: a failure is final."
+    )
+
+    is_active = models.BooleanField(default=True)
+    generation = models.PositiveIntegerField(default=1, editable=False)
+    failure_streak = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Deliveries that ended failed since the last success."
+    )
+    deactivated_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deactivation_reason = models.CharField(
+        max_length=10, choices=DeactivationReason.choices, blank=True, editable=False
+    )
+    last_error = models.CharField(max_length=500, blank=True, editable=False)
+    last_error_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            # A project's subscriptions that may get events: read at every publish.
+            models.Index(
+                fields=["project"],
+                condition=Q(is_active=True, deleted_at=None),
+                name="subscription_receiving",
+            ),
+            # A project's subscriptions, oldest first: lists in the API and on pages.
+            models.Index(fields=["project", "id"], name="subscription_of_project"),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(deleted_at=None) | Q(is_active=False),
+                name="subscription_deleted_is_inactive",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_active=True, deactivated_at=None)
+                | Q(is_active=False, deactivated_at__isnull=False),
+                name="subscription_inactive_since",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class SigningSecret(models.Model):
+    """What a subscription's requests are signed with, encrypted; several may be live at once."""
+
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.CASCADE, related_name="signing_secrets"
+    )
+    ciphertext = models.TextField(editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="Not used for signing from then on."
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"Signing secret of {self.created_at:%Y-%m-%d}"
