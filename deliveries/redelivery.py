@@ -1,0 +1,44 @@
+"""Sends a finished delivery again: same row, same message id, one try.
+
+Called by API, pages and admin.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from deliveries import wake
+from deliveries.models import Delivery
+from subscriptions.models import Subscription
+
+
+class NotRedeliverable(Exception):
+    """The delivery cannot be sent again now; `str()` is a sentence for the customer."""
+
+
+def redeliver(delivery: Delivery) -> None:
+    """Make a finished delivery due now; raises `NotRedeliverable`."""
+    with transaction.atomic():
+        if not Subscription.objects.filter(id=delivery.subscription_id, is_active=True).exists():
+            raise NotRedeliverable("The subscription is inactive: reactivate it first.")
+        finished = Delivery.objects.filter(
+            id=delivery.id,
+            status__in=[
+                Delivery.Status.SUCCEEDED,
+                Delivery.Status.FAILED,
+                Delivery.Status.CANCELLED,
+            ],
+        )
+        if not finished.update(
+            status=Delivery.Status.PENDING,
+            next_attempt_at=Now(),
+            redelivered_at=timezone.now(),
+            finished_at=None,
+            end_reason="",
+            tries_used=0,
+            interruptions=0,
+        ):
+            raise NotRedeliverable("The delivery is on its way: wait until it has ended.")
+        wake.wake_on_commit()

@@ -1,0 +1,319 @@
+"""Takes due deliveries for one worker, fairly across subscriptions, under a lease.
+
+Called by the pump. One short transaction picks and locks due rows, moves `next_attempt_at` to the
+end of the lease and raises `attempt_count`, the fencing number that `record` checks. What may no
+longer be sent (its subscription was deactivated or deleted) is cancelled on the way. Due times and
+leases are judged by the database's clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from deliveries.models import Attempt, Delivery, Event
+from deliveries.sending.snapshot import SubscriptionSnapshot, load_snapshots
+from deliveries.sending.transport import Outcome
+from subscriptions.ids import EPOCH, first_id_of
+
+INTERRUPTIONS_LIMIT = 5
+"""Workers that may stop under one delivery, in a row, before it ends as failed."""
+
+_CLOCKS_MAY_DIFFER = timedelta(days=1)
+"""Ids are made by publishers' clocks: nothing newer than this is looked for."""
+
+_BEFORE_ALL = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedDelivery:
+    """A delivery that this worker may send until `lease_ends_at`."""
+
+    id: UUID
+    project_id: int
+    subscription_id: UUID
+    event_id: UUID
+    event_type: str
+    data: str | None
+    """The event's JSON text; `None` when the event was pruned."""
+    event_created_at: datetime
+    is_test: bool
+    is_redelivery: bool
+    attempt_count: int
+    tries_used: int
+    lease_ends_at: float
+    """On `time.monotonic()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one claim took."""
+
+    deliveries: tuple[ClaimedDelivery, ...]
+    snapshots: dict[UUID, SubscriptionSnapshot]
+    """The deliveries' subscriptions, as they were in the claim's transaction."""
+    is_full: bool
+    """As many rows as asked for: more is probably due."""
+    last_subscription: UUID
+    """Where the next claim goes on, so that each subscription gets its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What is asked of the database; see `claim_due`."""
+
+    limit: int
+    per_subscription: int
+    after: UUID
+    busy: Collection[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A due row, locked by this transaction, as it was before the claim."""
+
+    id: UUID
+    project_id: int
+    subscription_id: UUID
+    event_id: UUID
+    status: str
+    is_test: bool
+    redelivered_at: datetime | None
+    attempt_count: int
+    tries_used: int
+    interruptions: int
+    next_attempt_at: datetime
+
+    @property
+    def is_lapsed(self) -> bool:
+        """A worker had it and never reported."""
+        return self.status == Delivery.Status.SENDING
+
+
+_DUE_COLUMNS = tuple(_Due.__slots__)
+
+
+def claim_due(
+    *,
+    limit: int,
+    per_subscription: int,
+    lease_seconds: int,
+    after: UUID = _BEFORE_ALL,
+    busy: Collection[UUID] = (),
+) -> Claim:
+    """Claim up to `limit` due deliveries, going round the subscriptions that have any.
+
+    `after` is the subscription served last; those in `busy` are left out.
+    """
+    ask = _Ask(limit, per_subscription, after, busy)
+    pick = _pick_postgres if connection.vendor == "postgresql" else _pick_sqlite
+    lease_ends_at = time.monotonic() + lease_seconds
+    with transaction.atomic():
+        rows = pick(ask)
+        snapshots = load_snapshots({row.subscription_id for row in rows})
+        sendable = _move_on(rows, snapshots, lease=timedelta(seconds=lease_seconds))
+        _write_down_interrupted(rows, snapshots, lease=timedelta(seconds=lease_seconds))
+    return Claim(
+        deliveries=tuple(_with_events(sendable, lease_ends_at=lease_ends_at)),
+        snapshots=snapshots,
+        is_full=len(rows) >= limit,
+        last_subscription=rows[-1].subscription_id if rows else after,
+    )
+
+
+# ---- Picking --------------------------------------------------------------------------------
+
+# The first CTE walks the queue's index from one subscription to the next (a loose index scan), so
+# a backlog of a million rows on one subscription costs no more than one row. `floor` and `ceiling`
+# bound the partitions that are looked at.
+_PICK_POSTGRES = f"""
+WITH RECURSIVE queue (subscription_id, due_at) AS (
+    (SELECT subscription_id, next_attempt_at FROM deliveries_delivery
+     WHERE next_attempt_at IS NOT NULL AND id >= %(floor)s AND id < %(ceiling)s
+     ORDER BY subscription_id, next_attempt_at LIMIT 1)
+    UNION ALL
+    SELECT following.subscription_id, following.next_attempt_at FROM queue
+    CROSS JOIN LATERAL (
+        SELECT subscription_id, next_attempt_at FROM deliveries_delivery
+        WHERE next_attempt_at IS NOT NULL AND id >= %(floor)s AND id < %(ceiling)s
+          AND subscription_id > queue.subscription_id
+        ORDER BY subscription_id, next_attempt_at LIMIT 1) AS following
+), turns AS MATERIALIZED (
+    SELECT subscription_id FROM queue
+    WHERE due_at <= statement_timestamp() AND subscription_id <> ALL(%(busy)s::uuid[])
+    ORDER BY subscription_id <= %(after)s, subscription_id LIMIT %(limit)s
+)
+SELECT due.* FROM turns CROSS JOIN LATERAL (
+    SELECT {", ".join(_DUE_COLUMNS)} FROM deliveries_delivery
+    WHERE subscription_id = turns.subscription_id
+      AND id >= %(floor)s AND id < %(ceiling)s AND next_attempt_at <= statement_timestamp()
+    ORDER BY next_attempt_at
+    LIMIT (SELECT LEAST(%(per_subscription)s, 1 + (%(limit)s - 1) / GREATEST(1, count(*)))
+           FROM turns)
+    FOR UPDATE SKIP LOCKED) AS due
+LIMIT %(limit)s
+"""  # noqa: S608  # own column names
+
+
+def _pick_postgres(ask: _Ask) -> list[_Due]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PICK_POSTGRES,
+            {
+                "floor": oldest_unfinished_day(cursor),
+                "ceiling": first_id_of(timezone.now() + _CLOCKS_MAY_DIFFER),
+                "after": ask.after,
+                "busy": list(ask.busy),
+                "limit": ask.limit,
+                "per_subscription": ask.per_subscription,
+            },
+        )
+        return [_Due(*row) for row in cursor.fetchall()]
+
+
+# Ordered by the queue's index, so that each day costs one probe of it, however many rows it has.
+_OLDEST_UNFINISHED_DAY = """
+SELECT floor FROM unnest(%(floors)s::uuid[], %(ceilings)s::uuid[]) AS day (floor, ceiling)
+CROSS JOIN LATERAL (
+    SELECT FROM deliveries_delivery
+    WHERE next_attempt_at IS NOT NULL AND id >= floor AND id < ceiling
+    ORDER BY subscription_id, next_attempt_at LIMIT 1) AS unfinished
+ORDER BY floor LIMIT 1
+"""
+
+
+def oldest_unfinished_day(cursor: CursorWrapper) -> UUID:
+    """Return the first id of the oldest day that has unfinished deliveries; today's if none has."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    oldest = today - timedelta(days=settings.DISPATCHER_RETENTION_DAYS + 1)
+    floors = [first_id_of(oldest + timedelta(days=n)) for n in range((today - oldest).days)]
+    ceilings = [*floors[1:], first_id_of(today)]
+    cursor.execute(_OLDEST_UNFINISHED_DAY, {"floors": floors, "ceilings": ceilings})
+    found = cursor.fetchone()
+    return found[0] if found else first_id_of(today)
+
+
+def _pick_sqlite(ask: _Ask) -> list[_Due]:
+    """The same in steps: here an IMMEDIATE transaction is what makes the claim exclusive."""
+    now = timezone.now()
+    turns = _due_subscriptions(now, ask)[: ask.limit]
+    quota = min(ask.per_subscription, 1 + (ask.limit - 1) // max(1, len(turns)))
+    rows: list[_Due] = []
+    for subscription_id in turns:
+        due = Delivery.objects.filter(subscription_id=subscription_id, next_attempt_at__lte=now)
+        due = due.order_by("next_attempt_at")[: min(quota, ask.limit - len(rows))]
+        rows += [_Due(*row) for row in due.values_list(*_DUE_COLUMNS)]
+    return rows
+
+
+def _due_subscriptions(now: datetime, ask: _Ask) -> list[UUID]:
+    due = Delivery.objects.filter(next_attempt_at__lte=now)
+    ids = set(due.order_by().values_list("subscription_id", flat=True).distinct()) - set(ask.busy)
+    return sorted(ids, key=lambda identifier: (identifier <= ask.after, identifier))
+
+
+# ---- Judging and moving on ------------------------------------------------------------------
+
+
+def _judge(row: _Due, snapshot: SubscriptionSnapshot | None) -> tuple[str, str]:
+    """Return the row's next status, and the reason when it ends here."""
+    if row.is_lapsed and row.interruptions + 1 >= INTERRUPTIONS_LIMIT:
+        return Delivery.Status.FAILED, Delivery.EndReason.INTERRUPTED
+    if snapshot is None or snapshot.is_deleted:
+        return Delivery.Status.CANCELLED, Delivery.EndReason.DELETED
+    if not snapshot.is_active and not row.is_test:
+        return Delivery.Status.CANCELLED, Delivery.EndReason.DEACTIVATED
+    return Delivery.Status.SENDING, ""
+
+
+def _move_on(
+    rows: Sequence[_Due], snapshots: dict[UUID, SubscriptionSnapshot], *, lease: timedelta
+) -> list[_Due]:
+    """Lease the rows or end them, one UPDATE for those that are alike; return the leased."""
+    alike: defaultdict[tuple[str, str, bool], list[_Due]] = defaultdict(list)
+    for row in rows:
+        status, reason = _judge(row, snapshots.get(row.subscription_id))
+        alike[status, reason, row.is_lapsed].append(row)
+    leased: list[_Due] = []
+    for (status, reason, is_lapsed), group in alike.items():
+        is_leased = status == Delivery.Status.SENDING
+        _rows_of(group).update(
+            status=status,
+            end_reason=reason,
+            next_attempt_at=Now() + lease if is_leased else None,
+            finished_at=None if is_leased else Now(),
+            attempt_count=F("attempt_count") + int(is_leased),
+            interruptions=F("interruptions") + 1 if is_lapsed else 0,
+        )
+        leased += group if is_leased else []
+    return leased
+
+
+def _rows_of(group: Sequence[_Due]) -> QuerySet[Delivery]:
+    ids = [row.id for row in group]
+    # The bounds let PostgreSQL leave out partitions without looking at each id.
+    return Delivery.objects.filter(id__gte=min(ids), id__lte=max(ids), id__in=ids)
+
+
+def _write_down_interrupted(
+    rows: Iterable[_Due], snapshots: dict[UUID, SubscriptionSnapshot], *, lease: timedelta
+) -> None:
+    """Record the attempts of workers that never reported: their receivers may have seen them."""
+    lapsed = [row for row in rows if row.is_lapsed]
+    if lapsed:
+        Attempt.objects.bulk_create(
+            _interrupted_attempt(row, snapshots.get(row.subscription_id), lease) for row in lapsed
+        )
+
+
+def _interrupted_attempt(
+    row: _Due, snapshot: SubscriptionSnapshot | None, lease: timedelta
+) -> Attempt:
+    return Attempt(
+        delivery_id=row.id,
+        number=row.attempt_count,
+        started_at=row.next_attempt_at - lease,
+        outcome=Outcome.INTERRUPTED,
+        error="Our worker stopped during this attempt; your server may have received it.",
+        wire_format=snapshot.wire_format if snapshot else "",
+        request_url=snapshot.url if snapshot else "",
+        response_headers=b"",
+        response_body=b"",
+    )
+
+
+def _with_events(rows: Sequence[_Due], *, lease_ends_at: float) -> Iterable[ClaimedDelivery]:
+    found = Event.objects.filter(id__in={row.event_id for row in rows})
+    events = {
+        identifier: (type_, data, created_at)
+        for identifier, type_, data, created_at in found.values_list(
+            "id", "type", "data", "created_at"
+        )
+    }
+    for row in rows:
+        event_type, data, created_at = events.get(row.event_id, ("", None, EPOCH))
+        yield ClaimedDelivery(
+            id=row.id,
+            project_id=row.project_id,
+            subscription_id=row.subscription_id,
+            event_id=row.event_id,
+            event_type=event_type,
+            data=data,
+            event_created_at=created_at,
+            is_test=row.is_test,
+            is_redelivery=row.redelivered_at is not None,
+            attempt_count=row.attempt_count + 1,
+            tries_used=row.tries_used,
+            lease_ends_at=lease_ends_at,
+        )

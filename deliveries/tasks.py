@@ -1,0 +1,26 @@
+"""Celery tasks: a wake-up, and the periodic work that beat starts. None of them carries a delivery."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from deliveries import partitions, pruning
+from deliveries.sending import engine
+
+
+@shared_task(name="deliveries.send_due")
+def send_due() -> None:
+    """Make this worker's pump look for due deliveries now."""
+    engine.wake_pump()
+
+
+@shared_task(name="deliveries.prune")
+def prune() -> None:
+    """Drop history that is older than the retention time."""
+    pruning.prune()
+
+
+@shared_task(name="deliveries.make_partitions")
+def make_partitions() -> None:
+    """Keep the next two weeks' partitions ready."""
+    partitions.make_partitions()

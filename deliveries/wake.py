@@ -1,0 +1,98 @@
+"""Wakes a worker when something is due: one message, however many events are published.
+
+Called after commits. Nothing depends on it: workers poll every second, so a broker that is down,
+slow or emptied costs a second at most. Sends by task name, so that no use case imports `tasks`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from celery import current_app
+from django.core.cache import cache
+from django.db import transaction
+from kombu.exceptions import OperationalError
+from kombu.pools import producers
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+_FLAG = "deliveries.wake"
+_FLAG_SECONDS = 5
+"""A flag whose message was lost must not silence the next ones for long."""
+
+_BREAK_SECONDS = 5.0
+"""After a failure the broker is left alone for this long: publishers must not wait for it."""
+
+_UNREACHABLE = (OperationalError, RedisError, OSError)
+
+
+class _Breaker:
+    """Stays open for a while after a failure, for all threads of this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open_until = 0.0
+
+    def is_open(self) -> bool:
+        return time.monotonic() < self._open_until
+
+    def trip(self, error: Exception) -> None:
+        with self._lock:
+            was_open, self._open_until = self.is_open(), time.monotonic() + _BREAK_SECONDS
+        if not was_open:
+            logger.warning("broker unreachable, workers will poll: %s", error)
+
+
+breaker = _Breaker()
+
+
+def wake_on_commit() -> None:
+    """Wake a worker once the current transaction is committed; at once if there is none."""
+    transaction.on_commit(wake_a_worker, robust=True)
+
+
+def wake_a_worker() -> None:
+    """Send one wake-up unless one is on its way."""
+    if breaker.is_open():
+        return
+    try:
+        if cache.add(_FLAG, 1, _FLAG_SECONDS):
+            _send()
+    except _UNREACHABLE as error:
+        breaker.trip(error)
+
+
+def acknowledge() -> None:
+    """Say that a claim is about to look: what is committed from now on needs a new wake-up."""
+    if breaker.is_open():
+        return
+    try:
+        cache.delete(_FLAG)
+    except _UNREACHABLE as error:
+        breaker.trip(error)
+
+
+def _send() -> None:
+    """Hand the message over within a fraction of a second, or raise one of `_UNREACHABLE`."""
+    connection = current_app.connection_for_write(
+        connect_timeout=_PATIENCE_SECONDS,
+        transport_options={
+            **current_app.conf.broker_transport_options,
+            "socket_timeout": _PATIENCE_SECONDS,
+            "socket_connect_timeout": _PATIENCE_SECONDS,
+        },
+    )
+    with producers[connection].acquire(block=True, timeout=_PATIENCE_SECONDS) as producer:
+        current_app.send_task(
+            "deliveries.send_due",
+            producer=producer,
+            retry=False,
+            ignore_result=True,
+        )
+
+
+_PATIENCE_SECONDS = 0.2
+"""What a publisher waits for a broker that does not answer."""
