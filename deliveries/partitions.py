@@ -111,22 +111,20 @@ def _detach_and_drop(cursor: Any, partition: Partition) -> bool:
         how = "FINALIZE" if attached[0] else "CONCURRENTLY"
         cursor.execute(f"ALTER TABLE {partition.table} DETACH PARTITION {partition.name} {how}")
     cursor.execute(f"DROP TABLE IF EXISTS {partition.name}")
-    return attached is not None
+    return True
 
 
 def existing_partitions() -> Iterator[Partition]:
-    """Yield the partitions that are attached, in no order."""
+    """Yield the partitions that there are, in no order: by name, so that one whose removal was
+    interrupted after it was detached is among them."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT parent.relname, child.relname FROM pg_inherits "
-            "JOIN pg_class parent ON parent.oid = inhparent "
-            "JOIN pg_class child ON child.oid = inhrelid "
-            "WHERE parent.relname = ANY(%s) AND parent.relkind = 'p'",
-            [list(PARTITIONED_TABLES)],
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ %s",
+            [f"^({'|'.join(PARTITIONED_TABLES)})_p[0-9]{{8}}$"],
         )
-        for table, name in cursor.fetchall():
-            day = datetime.strptime(name.removeprefix(f"{table}_p"), "%Y%m%d")  # noqa: DTZ007
-            yield Partition(day.date(), table)
+        for (name,) in cursor.fetchall():
+            table, _, digits = name.rpartition("_p")
+            yield Partition(date(int(digits[:4]), int(digits[4:6]), int(digits[6:])), table)
 
 
 def days_covered_ahead() -> int:

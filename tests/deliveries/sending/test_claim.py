@@ -216,10 +216,9 @@ def test_a_delivery_made_weeks_ago_is_found_when_it_is_due_again() -> None:
     assert [delivery.id for delivery in claim_all().deliveries] == [old_id]
 
 
+@pytest.mark.postgres  # SQLite has one writer: nobody can hold a row beside it
 @pytest.mark.django_db(transaction=True)
 def test_a_row_that_another_transaction_holds_is_skipped_not_waited_for() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer: nobody can hold a row beside it")
     publish_events(make_subscription().project, 2)
     held, _ = Delivery.objects.order_by("id").values_list("id", flat=True)
     is_held, may_end = threading.Event(), threading.Event()
