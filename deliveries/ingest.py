@@ -20,8 +20,8 @@ from deliveries import wake
 from deliveries.models import Delivery, Event, IdempotencyKey
 from deliveries.payload import Payload, PayloadRefused, payload_from_json, payload_from_python
 from subscriptions.event_types import check_event_type
-from subscriptions.ids import new_id
-from subscriptions.matching import filters_wanting
+from subscriptions.ids import new_id, time_of
+from subscriptions.matching import matches
 from subscriptions.models import EventType, Project, Subscription
 from subscriptions.refusal import SettingRefused
 from subscriptions.wire_formats import WIRE_FORMATS, default_test_event_type
@@ -214,9 +214,7 @@ def _store(
     for event in events:
         if event.id in earlier:
             continue
-        matched = [
-            row for row in receiving if not filters_wanting(event.type).isdisjoint(row.filters)
-        ]
+        matched = [row for row in receiving if matches(row.filters, event.type)]
         _check_shape(event, matched)
         rows.append(_event_row(project, event, matched_count=len(matched), is_test=is_test))
         deliveries += [_delivery_row(rows[-1], row.id) for row in matched]
@@ -251,6 +249,7 @@ def _event_row(project: Project, event: _Checked, *, matched_count: int, is_test
         idempotency_key=event.idempotency_key,
         matched_count=matched_count,
         is_test=is_test,
+        created_at=time_of(event.id),  # the id tells it again: the sender need not read it
     )
 
 

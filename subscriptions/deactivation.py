@@ -56,7 +56,7 @@ def summarise(verdicts: Sequence[Verdict]) -> Run:
         if verdict.has_succeeded:
             leading = current if leading is None else leading
             current = 0
-        else:
+        elif not verdict.is_gone:  # deactivates by itself, and leaves the streak as it is
             current += 1
             longest = longest if leading is None else max(longest, current)
     errors = [verdict.error for verdict in verdicts if not verdict.has_succeeded]

@@ -6,12 +6,12 @@ key is rotated by putting the new one in front.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from subscriptions.models import SigningSecret, Subscription
 
@@ -50,11 +50,11 @@ def add_secret(subscription: Subscription, secret: str) -> SigningSecret:
     return SigningSecret.objects.create(subscription=subscription, ciphertext=encrypt(secret))
 
 
-def live_secrets(rows: Iterable[SigningSecret], *, now: datetime) -> tuple[str, ...]:
-    """Decrypt those that have not expired, newest first."""
-    live = [row for row in rows if row.expires_at is None or row.expires_at > now]
-    live.sort(key=lambda row: (row.created_at, row.pk), reverse=True)
-    return tuple(decrypt(row.ciphertext) for row in live)
+def live_secrets(secrets: QuerySet[SigningSecret]) -> QuerySet[SigningSecret]:
+    """Narrow to those that sign now (the database's clock tells), newest first."""
+    return secrets.filter(Q(expires_at=None) | Q(expires_at__gt=Now())).order_by(
+        "-created_at", "-id"
+    )
 
 
 def reveal_newest(subscription: Subscription) -> str:

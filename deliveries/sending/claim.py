@@ -25,7 +25,7 @@ from django.utils import timezone
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.sending.snapshot import SubscriptionSnapshot, load_snapshots
 from deliveries.sending.transport import Outcome
-from subscriptions.ids import EPOCH, first_id_of
+from subscriptions.ids import first_id_of, time_of
 
 INTERRUPTIONS_LIMIT = 5
 """Workers that may stop under one delivery, in a row, before it ends as failed."""
@@ -87,21 +87,19 @@ class _Due:
     project_id: int
     subscription_id: UUID
     event_id: UUID
-    status: str
     is_test: bool
-    redelivered_at: datetime | None
+    is_redelivery: bool
     attempt_count: int
     tries_used: int
     interruptions: int
-    next_attempt_at: datetime
-
-    @property
-    def is_lapsed(self) -> bool:
-        """A worker had it and never reported."""
-        return self.status == Delivery.Status.SENDING
+    lapsed_at: datetime | None
+    """When the lease of a worker that never reported ended; `None` if nobody had it."""
 
 
-_DUE_COLUMNS = tuple(_Due.__slots__)
+_DUE_COLUMNS = {name: name for name in _Due.__slots__} | {
+    "is_redelivery": "redelivered_at IS NOT NULL",
+    "lapsed_at": "CASE status WHEN 'sending' THEN next_attempt_at END",
+}
 
 
 def claim_due(
@@ -155,7 +153,7 @@ WITH RECURSIVE queue (subscription_id, due_at) AS (
     ORDER BY subscription_id <= %(after)s, subscription_id LIMIT %(limit)s
 )
 SELECT due.* FROM turns CROSS JOIN LATERAL (
-    SELECT {", ".join(_DUE_COLUMNS)} FROM deliveries_delivery
+    SELECT {", ".join(_DUE_COLUMNS.values())} FROM deliveries_delivery
     WHERE subscription_id = turns.subscription_id
       AND id >= %(floor)s AND id < %(ceiling)s AND next_attempt_at <= statement_timestamp()
     ORDER BY next_attempt_at
@@ -213,8 +211,24 @@ def _pick_sqlite(ask: _Ask) -> list[_Due]:
     for subscription_id in turns:
         due = Delivery.objects.filter(subscription_id=subscription_id, next_attempt_at__lte=now)
         due = due.order_by("next_attempt_at")[: min(quota, ask.limit - len(rows))]
-        rows += [_Due(*row) for row in due.values_list(*_DUE_COLUMNS)]
+        rows += [_due(delivery) for delivery in due]
     return rows
+
+
+def _due(delivery: Delivery) -> _Due:
+    is_lapsed = delivery.status == Delivery.Status.SENDING
+    return _Due(
+        id=delivery.id,
+        project_id=delivery.project_id,
+        subscription_id=delivery.subscription_id,
+        event_id=delivery.event_id,
+        is_test=delivery.is_test,
+        is_redelivery=delivery.redelivered_at is not None,
+        attempt_count=delivery.attempt_count,
+        tries_used=delivery.tries_used,
+        interruptions=delivery.interruptions,
+        lapsed_at=delivery.next_attempt_at if is_lapsed else None,
+    )
 
 
 def _due_subscriptions(now: datetime, ask: _Ask) -> list[UUID]:
@@ -228,7 +242,7 @@ def _due_subscriptions(now: datetime, ask: _Ask) -> list[UUID]:
 
 def _judge(row: _Due, snapshot: SubscriptionSnapshot | None) -> tuple[str, str]:
     """Return the row's next status, and the reason when it ends here."""
-    if row.is_lapsed and row.interruptions + 1 >= INTERRUPTIONS_LIMIT:
+    if row.lapsed_at and row.interruptions + 1 >= INTERRUPTIONS_LIMIT:
         return Delivery.Status.FAILED, Delivery.EndReason.INTERRUPTED
     if snapshot is None or snapshot.is_deleted:
         return Delivery.Status.CANCELLED, Delivery.EndReason.DELETED
@@ -244,7 +258,7 @@ def _move_on(
     alike: defaultdict[tuple[str, str, bool], list[_Due]] = defaultdict(list)
     for row in rows:
         status, reason = _judge(row, snapshots.get(row.subscription_id))
-        alike[status, reason, row.is_lapsed].append(row)
+        alike[status, reason, row.lapsed_at is not None].append(row)
     leased: list[_Due] = []
     for (status, reason, is_lapsed), group in alike.items():
         is_leased = status == Delivery.Status.SENDING
@@ -263,27 +277,27 @@ def _move_on(
 def _rows_of(group: Sequence[_Due]) -> QuerySet[Delivery]:
     ids = [row.id for row in group]
     # The bounds let PostgreSQL leave out partitions without looking at each id.
-    return Delivery.objects.filter(id__gte=min(ids), id__lte=max(ids), id__in=ids)
+    return Delivery.objects.filter(id__gte=min(ids), id__lte=max(ids), id__among=ids)
 
 
 def _write_down_interrupted(
     rows: Iterable[_Due], snapshots: dict[UUID, SubscriptionSnapshot], *, lease: timedelta
 ) -> None:
     """Record the attempts of workers that never reported: their receivers may have seen them."""
-    lapsed = [row for row in rows if row.is_lapsed]
-    if lapsed:
-        Attempt.objects.bulk_create(
-            _interrupted_attempt(row, snapshots.get(row.subscription_id), lease) for row in lapsed
-        )
+    Attempt.objects.bulk_create(
+        _interrupted_attempt(row, snapshots.get(row.subscription_id), row.lapsed_at - lease)
+        for row in rows
+        if row.lapsed_at
+    )
 
 
 def _interrupted_attempt(
-    row: _Due, snapshot: SubscriptionSnapshot | None, lease: timedelta
+    row: _Due, snapshot: SubscriptionSnapshot | None, started_at: datetime
 ) -> Attempt:
     return Attempt(
         delivery_id=row.id,
         number=row.attempt_count,
-        started_at=row.next_attempt_at - lease,
+        started_at=started_at,
         outcome=Outcome.INTERRUPTED,
         error="Our worker stopped during this attempt; your server may have received it.",
         wire_format=snapshot.wire_format if snapshot else "",
@@ -294,15 +308,10 @@ def _interrupted_attempt(
 
 
 def _with_events(rows: Sequence[_Due], *, lease_ends_at: float) -> Iterable[ClaimedDelivery]:
-    found = Event.objects.filter(id__in={row.event_id for row in rows})
-    events = {
-        identifier: (type_, data, created_at)
-        for identifier, type_, data, created_at in found.values_list(
-            "id", "type", "data", "created_at"
-        )
-    }
+    found = Event.objects.filter(id__among={row.event_id for row in rows})
+    events = {key: (name, data) for key, name, data in found.values_list("id", "type", "data")}
     for row in rows:
-        event_type, data, created_at = events.get(row.event_id, ("", None, EPOCH))
+        event_type, data = events.get(row.event_id, ("", None))
         yield ClaimedDelivery(
             id=row.id,
             project_id=row.project_id,
@@ -310,9 +319,9 @@ def _with_events(rows: Sequence[_Due], *, lease_ends_at: float) -> Iterable[Clai
             event_id=row.event_id,
             event_type=event_type,
             data=data,
-            event_created_at=created_at,
+            event_created_at=time_of(row.event_id),
             is_test=row.is_test,
-            is_redelivery=row.redelivered_at is not None,
+            is_redelivery=row.is_redelivery,
             attempt_count=row.attempt_count + 1,
             tries_used=row.tries_used,
             lease_ends_at=lease_ends_at,

@@ -26,7 +26,9 @@ OWN_OUTAGE_DELAY_SECONDS = 15
 GONE = "gone"
 """The reason for deactivating a subscription whose receiver answered 410 Gone."""
 
-_NEVER_RETRIED = frozenset({Outcome.SUCCEEDED, Outcome.BLOCKED_ADDRESS, Outcome.NOT_SENDABLE})
+NEVER_RETRIED = frozenset({Outcome.SUCCEEDED, Outcome.BLOCKED_ADDRESS, Outcome.NOT_SENDABLE})
+"""Outcomes that another attempt would only repeat."""
+
 _STATUSES_WITH_RETRY_AFTER = frozenset({429, 503})
 _STATUS_GONE = 410
 
@@ -71,7 +73,7 @@ def decide(
         return Retry(_jittered(OWN_OUTAGE_DELAY_SECONDS, jitter), uses_up_try=False)
     if outcome is Outcome.HTTP_ERROR and status_code == _STATUS_GONE:
         return Final(deactivate_reason=GONE)
-    if outcome in _NEVER_RETRIED or is_redelivery or tries_used > len(schedule):
+    if outcome in NEVER_RETRIED or is_redelivery or tries_used > len(schedule):
         return Final()
     delay_seconds = _jittered(schedule[tries_used - 1], jitter)
     if status_code in _STATUSES_WITH_RETRY_AFTER and retry_after_seconds is not None:

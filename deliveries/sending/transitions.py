@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from deliveries.sending.retry_policy import Retry, decide, parse_retry_after
+from deliveries.sending.retry_policy import NEVER_RETRIED, Retry, decide, parse_retry_after
 from deliveries.sending.transport import Exchange, Outcome
 
 
@@ -59,6 +59,11 @@ def next_state(
         return Transition(
             "pending", decision.delay_seconds, uses_try=decision.uses_up_try, counts=False
         )
-    is_gone = decision.deactivate_reason is not None and not is_test
-    counts = is_gone or not (is_test or is_redelivery)
-    return Transition("failed", None, uses_try=True, counts=counts, is_gone=is_gone)
+    is_gone = decision.deactivate_reason is not None
+    return Transition(
+        "failed",
+        None,
+        uses_try=not is_gone and exchange.outcome not in NEVER_RETRIED,
+        counts=not is_test and (is_gone or not is_redelivery),
+        is_gone=is_gone,
+    )

@@ -93,11 +93,11 @@ def test_an_inactive_subscription_counts_no_further() -> None:
 
 
 @pytest.mark.django_db
-def test_gone_deactivates_at_once() -> None:
-    subscription = make_subscription()
+def test_gone_deactivates_at_once_and_leaves_the_streak() -> None:
+    subscription = make_subscription(failure_streak=3)
     assert count(verdicts(subscription, FAILURE, is_gone=True)) == [subscription.id]
     subscription.refresh_from_db()
-    assert (subscription.deactivation_reason, subscription.failure_streak) == ("gone", 1)
+    assert (subscription.deactivation_reason, subscription.failure_streak) == ("gone", 3)
 
 
 @pytest.mark.django_db

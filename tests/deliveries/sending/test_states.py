@@ -186,14 +186,14 @@ class StateTable(RuleBasedStateMachine):
         if outcome is Outcome.OWN_OUTAGE:
             expected.status = "pending"
             return
-        expected.tries_used += 1
+        never_again = is_gone or outcome in (Outcome.BLOCKED_ADDRESS, Outcome.NOT_SENDABLE)
+        expected.tries_used += 0 if never_again else 1
         has_one_try = expected.is_test or held.delivery.is_redelivery
         is_final = has_one_try or expected.tries_used > len(SCHEDULE)
-        never_again = (Outcome.BLOCKED_ADDRESS, Outcome.NOT_SENDABLE)
         if outcome is Outcome.SUCCEEDED:
             expected.status = "succeeded"
             self._count(held, expected, has_succeeded=True)
-        elif is_final or is_gone or outcome in never_again:
+        elif is_final or never_again:
             expected.status = "failed"
             if is_gone or not held.delivery.is_redelivery:
                 self._count(held, expected, has_succeeded=False, is_gone=is_gone)
@@ -206,7 +206,8 @@ class StateTable(RuleBasedStateMachine):
         is_current = held.subscription.generation == self.generation
         if expected.is_test or not self.is_active or not is_current:
             return
-        self.streak = 0 if has_succeeded else self.streak + 1
+        if not is_gone:
+            self.streak = 0 if has_succeeded else self.streak + 1
         if self.streak == FAILURE_LIMIT or is_gone:
             self.is_active = False
 
