@@ -13,7 +13,7 @@ import time
 from celery import current_app
 from django.core.cache import cache
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 from kombu.pools import producers
 from redis.exceptions import RedisError
 
@@ -26,7 +26,7 @@ _FLAG_SECONDS = 5
 _BREAK_SECONDS = 5.0
 """After a failure the broker is left alone for this long: publishers must not wait for it."""
 
-_UNREACHABLE = (OperationalError, RedisError, OSError)
+_UNREACHABLE = (KombuError, RedisError, OSError)
 
 
 class _Breaker:

@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.exceptions import ImproperlyConfigured
+from celery.worker import state
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dispatcher.settings")
@@ -27,6 +28,11 @@ def keep_the_settings_logging(**_: Any) -> None:
 
 _RECORDING_SECONDS = 5.0
 """On top of the request deadline: what recording the last results may take at shutdown."""
+
+
+def _end_this_worker() -> None:
+    """Stop the worker, so that whatever supervises it starts a new one."""
+    state.should_stop = os.EX_SOFTWARE
 
 
 class PumpStep(bootsteps.StartStopStep):
@@ -49,7 +55,7 @@ class PumpStep(bootsteps.StartStopStep):
         from deliveries.sending.engine import start_pump
 
         partitions.make_partitions()
-        self._pump = start_pump()
+        self._pump = start_pump(on_crash=_end_this_worker)
 
     def close(self, parent: Any) -> None:
         """Claim nothing more, at once."""

@@ -24,7 +24,7 @@ from subscriptions.models import Subscription
 from subscriptions.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
 from tests.threaded_server import KEEP, Connection, Received, ThreadedServer
-from tests.workers import eventually, sending, worker_process
+from tests.workers import allow_loopback, eventually, sending, worker_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,10 +56,8 @@ def receiver() -> Iterator[ThreadedServer]:
 
 
 @pytest.fixture(autouse=True)
-def loopback_may_be_contacted(settings: pytest.FixtureRequest) -> None:
-    from ipaddress import ip_network
-
-    settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)  # type: ignore[attr-defined]  # pytest-django's
+def _loopback(settings: object) -> None:
+    allow_loopback(settings)
 
 
 def all_finished() -> bool:
@@ -157,9 +155,7 @@ def test_what_was_rolled_back_is_never_sent(receiver: ThreadedServer) -> None:
 
 
 @pytest.mark.postgres
-def test_an_event_whose_broker_was_down_is_sent(
-    receiver: ThreadedServer, settings: pytest.FixtureRequest
-) -> None:
+def test_an_event_whose_broker_was_down_is_sent(receiver: ThreadedServer) -> None:
     subscription = make_subscription(url=f"{receiver.origin}/accept")
     nobody = "redis://127.0.0.1:1/0"
     with worker_process(REDIS_URL=nobody):

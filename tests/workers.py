@@ -11,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.conf import settings
@@ -21,6 +23,11 @@ from deliveries.sending.engine import start_pump, stop_pump
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = "127.0.0.0/8"
+
+
+def allow_loopback(settings: Any) -> None:
+    """Let this process's pump contact receivers on loopback; `settings` is pytest-django's."""
+    settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network(LOOPBACK),)
 
 
 def eventually(condition: Callable[[], bool], *, within_seconds: float = 20.0) -> None:

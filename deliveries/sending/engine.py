@@ -5,6 +5,8 @@ Called by the worker's start-up step and by tests; nothing else makes a pump.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.conf import settings
 
 from deliveries.sending.curl_transport import CurlTransport
@@ -17,8 +19,11 @@ _running: list[Pump] = []
 """This process's pump, while there is one."""
 
 
-def start_pump() -> Pump:
-    """Start sending in this process; returns the running thread."""
+def start_pump(*, on_crash: Callable[[], None] = lambda: None) -> Pump:
+    """Start sending in this process; returns the running thread.
+
+    `on_crash` is called if the thread ends otherwise than by `stop_pump`.
+    """
     pump = Pump(
         _make_door(),
         PumpSettings(
@@ -26,6 +31,7 @@ def start_pump() -> Pump:
             per_subscription=settings.DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION,
             request_deadline_seconds=settings.DISPATCHER_REQUEST_DEADLINE_SECONDS,
         ),
+        on_crash=on_crash,
     )
     pump.start()
     _running.append(pump)

@@ -82,8 +82,8 @@ class Ledger:
         )
 
     def close(self) -> None:
-        """Finish what was submitted and release the connection."""
-        self._thread.submit(connection.close)
+        """Finish what was submitted and release the connection, which is that thread's own."""
+        self._thread.submit(lambda: connection.close())
         self._thread.shutdown(wait=True)
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
@@ -118,7 +118,18 @@ def _record_all(results: Sequence[AttemptResult]) -> list[UUID]:
         raise
     except DatabaseError:
         if len(results) == 1:
-            logger.exception("attempt of delivery %s is recorded bare", results[0].delivery.id)
-            return record_results([results[0].without_content()])
+            return _record_bare(results[0])
         middle = len(results) // 2
         return _record_all(results[:middle]) + _record_all(results[middle:])
+
+
+def _record_bare(result: AttemptResult) -> list[UUID]:
+    """Record how an attempt ended without what it contained; else let its lease lapse."""
+    logger.exception("attempt of delivery %s is recorded without content", result.delivery.id)
+    try:
+        return record_results([result.without_content()])
+    except UNAVAILABLE:
+        raise
+    except DatabaseError:
+        logger.exception("attempt of delivery %s cannot be recorded", result.delivery.id)
+        return []

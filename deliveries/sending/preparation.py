@@ -6,6 +6,7 @@ cannot become a request ends as an exchange at once: nothing was sent.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +19,8 @@ from deliveries.sending.snapshot import SubscriptionSnapshot
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
 from subscriptions.address_guard import Destination, UrlRefused, parse_destination
 from subscriptions.ids import to_public
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,16 @@ def prepare(
 ) -> OutboundRequest | Exchange:
     """Return the request to send, or the exchange that says why there is none."""
     started_at = timezone.now()
+    reason: ValueError
     try:
         return _request(delivery, subscription, description, started_at)
     except UrlRefused as error:
         outcome, reason = Outcome.BLOCKED_ADDRESS, error
     except (NotComposable, NotSignable) as error:
         outcome, reason = Outcome.NOT_SENDABLE, error
+    except Exception:  # one delivery's trouble, whatever it is, shall stay its own
+        logger.exception("delivery %s cannot be prepared", delivery.id)
+        outcome, reason = Outcome.NOT_SENDABLE, ValueError("The request could not be composed.")
     ticket = Ticket(delivery, subscription, started_at, request_body="")
     return Exchange(
         request=OutboundRequest(

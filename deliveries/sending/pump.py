@@ -11,10 +11,13 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
+
+from django.db import DatabaseError
 
 from deliveries.sending.attempt_log import log_attempt
 from deliveries.sending.claim import ClaimedDelivery
@@ -93,8 +96,11 @@ class Progress:
 class Pump(threading.Thread):
     """Sends what is due until it is stopped; start it once."""
 
-    def __init__(self, door: Door, settings: PumpSettings) -> None:
+    def __init__(
+        self, door: Door, settings: PumpSettings, *, on_crash: Callable[[], None]
+    ) -> None:
         super().__init__(name="pump", daemon=True)
+        self._on_crash = on_crash
         self.progress = Progress()
         self._door = door
         self._settings = settings
@@ -135,9 +141,9 @@ class Pump(threading.Thread):
         try:
             while not (self._is_stopping and self._is_empty()):
                 self._turn()
-        except Exception:
-            logger.exception("the pump stopped; its leases will lapse")
-            raise
+        except Exception:  # the thread's border: a worker that sends nothing must not linger
+            logger.critical("the pump crashed; its leases will lapse", exc_info=True)
+            self._on_crash()
         finally:
             self._door.close()
             self._ledger.close()
@@ -244,8 +250,9 @@ class Pump(threading.Thread):
         """Return a job's value, or `None` when the database was away; then back off."""
         try:
             value = future.result()
-        except UNAVAILABLE as error:
-            logger.warning("database unavailable, trying again: %s", error)
+        except DatabaseError as error:
+            is_away = isinstance(error, UNAVAILABLE)
+            logger.warning("database unavailable, trying again: %s", error, exc_info=not is_away)
             self._back_off.failed(now)
             self._is_more_due = True
             return None

@@ -1,0 +1,32 @@
+"""Settings that do not fit together stop the start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from dispatcher import checks
+
+
+@pytest.mark.parametrize(("lease_seconds", "is_refused"), [(5, True), (7, True), (8, False)])
+def test_a_lease_must_outlast_its_request(
+    settings: Any, lease_seconds: int, is_refused: bool
+) -> None:
+    settings.DISPATCHER_LEASE_SECONDS = lease_seconds
+    if is_refused:
+        with pytest.raises(SystemCheckError, match="DISPATCHER_LEASE_SECONDS"):
+            call_command("check")
+    else:
+        call_command("check")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_an_old_postgresql_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    call_command("check", databases=["default"])
+    monkeypatch.setattr(checks, "POSTGRESQL_AT_LEAST", 990000)
+    with pytest.raises(SystemCheckError, match="PostgreSQL 15"):
+        call_command("check", databases=["default"])
