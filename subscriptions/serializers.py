@@ -1,0 +1,62 @@
+"""How subscriptions are written in the API: names, types and which of them can be set.
+
+What the values must be is decided in `subscription_settings`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from subscriptions.models import Subscription
+from subscriptions.signing_secrets import SecretUnreadable, decrypt
+from subscriptions.strict_fields import Flag, NullWhenEmpty, PublicId, StrictSerializer, Text
+from subscriptions.subscription_settings import DESCRIPTION_LIMIT_CHARACTERS
+
+_HINT_CHARACTERS = 4
+
+
+class RetryScheduleField(serializers.Field[Any, Any, list[int], Any]):
+    """A list of seconds, or a preset's name; always shown as the list."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return what was given: `check_retry_schedule` judges all of it."""
+        return data
+
+    def to_representation(self, value: list[int]) -> list[int]:
+        """Return the delays in seconds."""
+        return value
+
+
+class SubscriptionSerializer(StrictSerializer):
+    """A subscription; `secret` goes in only, and comes out where it was just made."""
+
+    id = PublicId("sub", read_only=True)
+    url = Text()
+    description = Text(required=False, allow_blank=True, max_length=DESCRIPTION_LIMIT_CHARACTERS)
+    event_types = serializers.ListField(child=Text(allow_blank=True))
+    wire_format = Text(required=False)
+    signature_schemes = serializers.ListField(child=Text(), required=False, allow_null=True)
+    secret = Text(write_only=True, required=False, allow_null=True)
+    secret_hint = serializers.SerializerMethodField()
+    active = Flag(source="is_active", required=False)
+    retry_schedule = RetryScheduleField(required=False, allow_null=True)
+    custom_headers = serializers.DictField(
+        child=Text(allow_blank=True), required=False, allow_null=True
+    )
+    failure_streak = serializers.IntegerField(read_only=True)
+    deactivated_at = serializers.DateTimeField(read_only=True)
+    deactivation_reason = NullWhenEmpty()
+    last_error = NullWhenEmpty()
+    last_error_at = serializers.DateTimeField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+    def get_secret_hint(self, subscription: Subscription) -> str | None:
+        """Return the end of the newest secret: enough to tell two apart."""
+        newest = next(iter(subscription.signing_secrets.all()), None)
+        try:
+            return f"…{decrypt(newest.ciphertext)[-_HINT_CHARACTERS:]}" if newest else None
+        except SecretUnreadable:
+            return None

@@ -1,0 +1,128 @@
+"""Serializers and fields that take nothing for something else: no unknown names, no coercion.
+
+DRF ignores members it does not know, and takes 5 for "5" and "yes" for true; here each is an error
+that names the field. Used by all serializers of the API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from subscriptions.field_errors import FieldError, FieldsRefused
+from subscriptions.ids import from_public, to_public
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses members that it does not know or that only the service sets."""
+
+    unknown_message = "There is no such field."
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the checked members, or raise with every error found."""
+        errors: dict[str, Any] = {}
+        if isinstance(data, Mapping):
+            errors = self._errors_of_names(data)
+            data = {name: value for name, value in data.items() if name not in errors}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not isinstance(error.detail, dict):
+                raise
+            errors = {**error.detail, **errors}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return value
+
+    def _errors_of_names(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        errors = {}
+        for name in data:
+            field = self.fields.get(name)
+            if field is None:
+                errors[name] = serializers.ErrorDetail(self.unknown_message, "unknown")
+            elif field.read_only:
+                errors[name] = serializers.ErrorDetail("This field cannot be set.", "read_only")
+        return errors
+
+
+class Text(serializers.CharField):
+    """A JSON string, and only that; space around it is kept for the checks to see."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the string."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """`true` or `false`, and only these."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the boolean."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class PublicId(serializers.Field[UUID, str, str, Any]):
+    """An id as it goes over the wire: `sub_` and 32 hexadecimal digits."""
+
+    default_error_messages = {"invalid": "This is not an id of the form {prefix}_ and 32 digits."}
+
+    def __init__(self, prefix: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Return the id inside."""
+        identifier = from_public(self.prefix, data) if isinstance(data, str) else None
+        if identifier is None:
+            self.fail("invalid", prefix=self.prefix)
+        return identifier
+
+    def to_representation(self, value: UUID) -> str:
+        """Return the public id."""
+        return to_public(self.prefix, value)
+
+
+class NullWhenEmpty(serializers.ReadOnlyField):
+    """A text that the database keeps as "" and the API shows as null."""
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the text or `None`."""
+        return value or None
+
+
+_Query = TypeVar("_Query", bound=StrictSerializer)
+
+
+def read_query(request: Request, serializer: type[_Query]) -> dict[str, Any]:
+    """Return a request's checked query parameters; raises for unknown and repeated ones."""
+    repeated = [name for name, values in request.query_params.lists() if len(values) > 1]
+    if repeated:
+        raise FieldsRefused(
+            FieldError(name, "repeated", "This parameter is given more than once.")
+            for name in repeated
+        )
+    query = serializer(data=request.query_params.dict())
+    query.is_valid(raise_exception=True)
+    validated: dict[str, Any] = query.validated_data
+    return validated
+
+
+def read_body(
+    request: Request, serializer: type[_Query], *, partial: bool = False
+) -> dict[str, Any]:
+    """Return the checked members of a request's JSON object."""
+    body = serializer(data=request.data, partial=partial)
+    body.is_valid(raise_exception=True)
+    validated: dict[str, Any] = body.validated_data
+    return validated

@@ -1,0 +1,143 @@
+"""Creates, changes and deletes subscriptions; every check of a customer's setting is in one place.
+
+Called by API, forms and admin. What deliveries then wait for nothing is the caller's to cancel:
+`deliveries.switching_off` does both, since nothing here may know deliveries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from subscriptions import deactivation
+from subscriptions.field_errors import FieldError, FieldsRefused
+from subscriptions.models import Project, Subscription
+from subscriptions.refusal import SettingRefused
+from subscriptions.secret_format import check_secret, generate_secret
+from subscriptions.signing_secrets import SecretUnreadable, add_secret, decrypt, live_secrets
+from subscriptions.subscription_settings import Settings, checked_columns
+
+
+class SubscriptionGone(Exception):
+    """The subscription was deleted meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new subscription, and the only time that its secret comes by itself."""
+
+    subscription: Subscription
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A subscription as it is now."""
+
+    subscription: Subscription
+    was_deactivated: bool
+    """This change switched it off: what waits for it is to be cancelled."""
+
+
+def create_subscription(project: Project, settings: Settings) -> Created:
+    """Store a new subscription with its signing secret; raises `FieldsRefused`."""
+    columns = checked_columns(settings, project=project)
+    secret = _checked_secret(settings.get("secret"), columns["signature_schemes"])
+    if settings.get("is_active") is False:
+        columns |= {
+            "is_active": False,
+            "deactivated_at": timezone.now(),
+            "deactivation_reason": deactivation.Reason.BY_HAND,
+        }
+    with transaction.atomic():
+        subscription = Subscription.objects.create(project=project, **columns)
+        add_secret(subscription, secret)
+    return Created(subscription, secret)
+
+
+def change_subscription(subscription: Subscription, settings: Settings) -> Changed:
+    """Change what is given, and nothing else; raises `FieldsRefused` or `SubscriptionGone`.
+
+    Another URL begins a new generation with a streak of zero: what happened at the old one says
+    nothing about it.
+    """
+    if "secret" in settings:
+        raise FieldsRefused(
+            [FieldError("secret", "not_changeable", "The secret cannot be changed here.")]
+        )
+    with transaction.atomic():
+        current = _lock(subscription)
+        columns = checked_columns(settings, project=subscription.project, current=current)
+        _store_changes(current, columns)
+        was_deactivated = _switch(current, is_active=settings.get("is_active"))
+        current.refresh_from_db()
+    current.project = subscription.project
+    return Changed(current, was_deactivated)
+
+
+def delete_subscription(subscription: Subscription) -> bool:
+    """Delete softly, since history refers to it; return whether this call did it."""
+    now = timezone.now()
+    return bool(
+        Subscription.objects.filter(id=subscription.id, deleted_at=None).update(
+            is_active=False,
+            deleted_at=now,
+            deactivated_at=Coalesce(F("deactivated_at"), now),
+            updated_at=now,
+        )
+    )
+
+
+def _lock(subscription: Subscription) -> Subscription:
+    """Read the row again and keep it: checks that span fields must not race with another change."""
+    current = Subscription.objects.select_for_update(no_key=True).filter(
+        id=subscription.id, deleted_at=None
+    )
+    found = current.first()
+    if found is None:
+        raise SubscriptionGone
+    return found
+
+
+def _store_changes(current: Subscription, columns: dict[str, Any]) -> None:
+    changed = {name: value for name, value in columns.items() if getattr(current, name) != value}
+    if not changed:
+        return
+    if "signature_schemes" in changed:
+        _check_secrets_suit(current, changed["signature_schemes"])
+    if "url" in changed:
+        changed |= {"generation": F("generation") + 1, "failure_streak": 0}
+    Subscription.objects.filter(id=current.id).update(**changed, updated_at=timezone.now())
+
+
+def _switch(current: Subscription, *, is_active: bool | None) -> bool:
+    """Switch on or off as asked; return whether this switched it off."""
+    if is_active:
+        deactivation.reactivate(current)
+    return is_active is False and deactivation.deactivate(current)
+
+
+def _checked_secret(secret: str | None, schemes: Iterable[str]) -> str:
+    if secret is None:
+        return generate_secret()
+    try:
+        return check_secret(secret, schemes)
+    except SettingRefused as refusal:
+        raise FieldsRefused([FieldError("secret", "invalid", str(refusal))]) from None
+
+
+def _check_secrets_suit(current: Subscription, schemes: Iterable[str]) -> None:
+    try:
+        for secret in live_secrets(current.signing_secrets.all()):
+            check_secret(decrypt(secret.ciphertext), schemes)
+    except SettingRefused as refusal:
+        message = f"The subscription's secret does not suit: {refusal}"
+        raise FieldsRefused([FieldError("signature_schemes", "unsuitable", message)]) from None
+    except SecretUnreadable:
+        return  # an operator's case: what a secret is that nobody can read, nobody can judge

@@ -1,0 +1,126 @@
+"""Checks what a customer sets on a subscription: each value by its own rule, errors by field.
+
+Called by `subscription_changes` only; the rules themselves are in the pure modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypedDict
+
+from subscriptions.address_guard import UrlRefused, parse_destination
+from subscriptions.custom_headers import check_custom_headers
+from subscriptions.field_errors import FieldError, FieldsRefused
+from subscriptions.matching import check_filters
+from subscriptions.models import Project, Subscription
+from subscriptions.outbound_policy import address_policy
+from subscriptions.refusal import SettingRefused
+from subscriptions.retry_schedules import check_retry_schedule
+from subscriptions.wire_formats import (
+    WIRE_FORMATS,
+    check_schemes,
+    check_wire_format,
+    default_schemes,
+)
+
+DESCRIPTION_LIMIT_CHARACTERS = 500
+_DEFAULT_WIRE_FORMAT = "standard"
+_REQUIRED = ("url", "event_types")
+
+
+class Settings(TypedDict, total=False):
+    """What a customer may set; what is not given stays, or has its default."""
+
+    url: str
+    description: str
+    event_types: list[str]
+    wire_format: str
+    signature_schemes: list[str] | None
+    """`None`: those of the wire format."""
+    secret: str | None
+    """Only when creating; `None`: one is generated."""
+    is_active: bool
+    retry_schedule: list[int] | str | None
+    """Delays in seconds, or a preset's name; `None`: no retries."""
+    custom_headers: dict[str, str] | None
+
+
+def checked_columns(
+    settings: Settings, *, project: Project, current: Subscription | None = None
+) -> dict[str, Any]:
+    """Return the model's columns for these settings, or raise `FieldsRefused` with every error.
+
+    Without `current` it is about a new subscription: what must be given is missed, what is not
+    given has its default.
+    """
+    columns: dict[str, Any] = {}
+    errors = list(_missing(settings)) if current is None else []
+    for name, check in _checks(project).items():
+        if name not in settings:
+            continue
+        try:
+            columns[name] = check(settings.get(name))
+        except UrlRefused as refusal:
+            errors.append(FieldError(name, refusal.code, refusal.sentence))
+        except SettingRefused as refusal:
+            errors.append(FieldError(name, "invalid", str(refusal)))
+    if errors:
+        raise FieldsRefused(errors)
+    return columns | _schemes(settings, columns, current)
+
+
+def _missing(settings: Settings) -> Iterator[FieldError]:
+    for name in _REQUIRED:
+        if name not in settings:
+            yield FieldError(name, "required", "This field is required.")
+
+
+def _checks(project: Project) -> dict[str, Callable[[Any], Any]]:
+    """Each setting's rule: takes what was given, returns what is stored, or raises."""
+    return {
+        "url": lambda url: _check_url(url, project),
+        "description": _check_description,
+        "event_types": lambda filters: list(check_filters(filters)),
+        "wire_format": check_wire_format,
+        "signature_schemes": lambda names: None if names is None else list(check_schemes(names)),
+        "retry_schedule": lambda schedule: list(check_retry_schedule(schedule)),
+        "custom_headers": check_custom_headers,
+    }
+
+
+def _check_url(url: object, project: Project) -> str:
+    if not isinstance(url, str):
+        raise SettingRefused("The URL is a text.")
+    destination = parse_destination(url, https_only=project.is_https_only)
+    address_policy().check_destination(destination)
+    return destination.url
+
+
+def _check_description(text: object) -> str:
+    if not isinstance(text, str) or "\0" in text:
+        raise SettingRefused("The description is a text.")
+    if len(text) > DESCRIPTION_LIMIT_CHARACTERS:
+        raise SettingRefused(
+            f"The description has at most {DESCRIPTION_LIMIT_CHARACTERS} characters."
+        )
+    return text
+
+
+def _schemes(
+    settings: Settings, columns: dict[str, Any], current: Subscription | None
+) -> dict[str, Any]:
+    """Settle the signature schemes: those given, or those of the wire format.
+
+    When the wire format changes, schemes follow it if they were the old one's, and stay if
+    something else had been chosen.
+    """
+    old_format = current.wire_format if current else _DEFAULT_WIRE_FORMAT
+    wire_format = columns.get("wire_format", old_format)
+    if columns.get("signature_schemes") is not None:
+        return {}
+    follows = (
+        current is None
+        or "signature_schemes" in settings
+        or current.signature_schemes == list(WIRE_FORMATS[old_format].default_schemes)
+    )
+    return {"signature_schemes": list(default_schemes(wire_format))} if follows else {}
