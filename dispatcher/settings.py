@@ -231,5 +231,8 @@ LOGGING = {
     "loggers": {
         "django.server": {"propagate": True},
         "celery": {"level": "WARNING"},
+        # A client's mistake is the client's to read: it must not fill the log.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -15,23 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.queue_walk import QUEUE_POSTGRES, queue_bounds
 from deliveries.sending.snapshot import SubscriptionSnapshot, load_snapshots
 from deliveries.sending.transport import Outcome
-from subscriptions.ids import first_id_of, time_of
+from subscriptions.ids import time_of
 
 INTERRUPTIONS_LIMIT = 5
 """Workers that may stop under one delivery, in a row, before it ends as failed."""
-
-_CLOCKS_MAY_DIFFER = timedelta(days=1)
-"""Ids are made by publishers' clocks: nothing newer than this is looked for."""
 
 _BEFORE_ALL = UUID(int=0)
 
@@ -132,22 +128,8 @@ def claim_due(
 
 # ---- Picking --------------------------------------------------------------------------------
 
-# The first CTE walks the queue's index from one subscription to the next (a loose index scan), so
-# a backlog of a million rows on one subscription costs no more than one row. `floor` and `ceiling`
-# bound the partitions that are looked at.
 _PICK_POSTGRES = f"""
-WITH RECURSIVE queue (subscription_id, due_at) AS (
-    (SELECT subscription_id, next_attempt_at FROM deliveries_delivery
-     WHERE next_attempt_at IS NOT NULL AND id >= %(floor)s AND id < %(ceiling)s
-     ORDER BY subscription_id, next_attempt_at LIMIT 1)
-    UNION ALL
-    SELECT following.subscription_id, following.next_attempt_at FROM queue
-    CROSS JOIN LATERAL (
-        SELECT subscription_id, next_attempt_at FROM deliveries_delivery
-        WHERE next_attempt_at IS NOT NULL AND id >= %(floor)s AND id < %(ceiling)s
-          AND subscription_id > queue.subscription_id
-        ORDER BY subscription_id, next_attempt_at LIMIT 1) AS following
-), turns AS MATERIALIZED (
+WITH RECURSIVE {QUEUE_POSTGRES}, turns AS MATERIALIZED (
     SELECT subscription_id FROM queue
     WHERE due_at <= statement_timestamp() AND subscription_id <> ALL(%(busy)s::uuid[])
     ORDER BY subscription_id <= %(after)s, subscription_id LIMIT %(limit)s
@@ -169,8 +151,7 @@ def _pick_postgres(ask: _Ask) -> list[_Due]:
         cursor.execute(
             _PICK_POSTGRES,
             {
-                "floor": oldest_unfinished_day(cursor),
-                "ceiling": first_id_of(timezone.now() + _CLOCKS_MAY_DIFFER),
+                **queue_bounds(cursor),
                 "after": ask.after,
                 "busy": list(ask.busy),
                 "limit": ask.limit,
@@ -178,28 +159,6 @@ def _pick_postgres(ask: _Ask) -> list[_Due]:
             },
         )
         return [_Due(*row) for row in cursor.fetchall()]
-
-
-# Ordered by the queue's index, so that each day costs one probe of it, however many rows it has.
-_OLDEST_UNFINISHED_DAY = """
-SELECT floor FROM unnest(%(floors)s::uuid[], %(ceilings)s::uuid[]) AS day (floor, ceiling)
-CROSS JOIN LATERAL (
-    SELECT FROM deliveries_delivery
-    WHERE next_attempt_at IS NOT NULL AND id >= floor AND id < ceiling
-    ORDER BY subscription_id, next_attempt_at LIMIT 1) AS unfinished
-ORDER BY floor LIMIT 1
-"""
-
-
-def oldest_unfinished_day(cursor: CursorWrapper) -> UUID:
-    """Return the first id of the oldest day that has unfinished deliveries; today's if none has."""
-    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    oldest = today - timedelta(days=settings.DISPATCHER_RETENTION_DAYS + 1)
-    floors = [first_id_of(oldest + timedelta(days=n)) for n in range((today - oldest).days)]
-    ceilings = [*floors[1:], first_id_of(today)]
-    cursor.execute(_OLDEST_UNFINISHED_DAY, {"floors": floors, "ceilings": ceilings})
-    found = cursor.fetchone()
-    return found[0] if found else first_id_of(today)
 
 
 def _pick_sqlite(ask: _Ask) -> list[_Due]:
