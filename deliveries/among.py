@@ -25,17 +25,17 @@ class Among(Lookup[Any]):
 
     def as_sql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         """Write one placeholder per id."""
         column, parameters = self.process_lhs(compiler, connection)
         ids = [identifier.hex for identifier in self.rhs]
         placeholders = ", ".join(["%s"] * len(ids)) or "NULL"
-        return f"{column} IN ({placeholders})", [*parameters, *ids]
+        return f"{column} IN ({placeholders})", (*parameters, *ids)
 
     def as_postgresql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         """Write one array."""
         column, parameters = self.process_lhs(compiler, connection)
         array = "{" + ",".join([identifier.hex for identifier in self.rhs]) + "}"
-        return f"{column} = ANY(%s::uuid[])", [*parameters, array]
+        return f"{column} = ANY(%s::uuid[])", (*parameters, array)

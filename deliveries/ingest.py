@@ -109,7 +109,7 @@ def publish_many(*, project: Project, events: Iterable[NewEvent]) -> list[Publis
 
     Raises as `publish` does; the results are in the order of `events`.
     """
-    checked = [_check(project, event) for event in events]
+    checked = [_check(event) for event in events]
     _check_catalogue(project, {event.type for event in checked})
     published: list[Published] = []
     with transaction.atomic():
@@ -132,7 +132,7 @@ def publish_test(
     project = subscription.project
     name = event_type or default_test_event_type(subscription.wire_format)
     payload = _example(project, name) if data is None else data
-    event = _check(project, NewEvent(name, payload))
+    event = _check(NewEvent(name, payload))
     receiving = _Receiving(subscription.id, frozenset(["*"]), subscription.wire_format)
     with transaction.atomic():
         (published,) = _store(project, [event], [receiving], is_test=True)
@@ -143,7 +143,7 @@ def publish_test(
 # ---- Checking -------------------------------------------------------------------------------
 
 
-def _check(project: Project, event: NewEvent) -> _Checked:
+def _check(event: NewEvent) -> _Checked:
     try:
         name = check_event_type(event.type)
     except SettingRefused as refusal:

@@ -191,7 +191,7 @@ class Attempt(models.Model):
 class IdempotencyKey(models.Model):
     """A key that a publisher gave: the same key with the same content means the same event.
 
-    In a table of its own, since a unique constraint on `Event` would have to hold the partition key.
+    In a table of its own: a unique constraint on `Event` would have to hold the partition key.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")

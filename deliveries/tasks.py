@@ -1,4 +1,4 @@
-"""Celery tasks: a wake-up, and the periodic work that beat starts. None of them carries a delivery."""
+"""Celery tasks: a wake-up, and the periodic work that beat starts. None carries a delivery."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _RECORDING_SECONDS = 5.0
 
 def _end_this_worker() -> None:
     """Stop the worker, so that whatever supervises it starts a new one."""
-    state.should_stop = os.EX_SOFTWARE
+    state.should_stop = os.EX_SOFTWARE  # type: ignore[assignment]  # an exit status, or None
 
 
 class PumpStep(bootsteps.StartStopStep):
@@ -49,7 +49,7 @@ class PumpStep(bootsteps.StartStopStep):
             )
         self._pump: Any = None
 
-    def start(self, parent: Any) -> None:
+    def start(self, _parent: Any) -> None:
         """Start sending."""
         from deliveries import partitions  # models need the app registry
         from deliveries.sending.engine import start_pump
@@ -57,12 +57,12 @@ class PumpStep(bootsteps.StartStopStep):
         partitions.make_partitions()
         self._pump = start_pump(on_crash=_end_this_worker)
 
-    def close(self, parent: Any) -> None:
+    def close(self, _parent: Any) -> None:
         """Claim nothing more, at once."""
         if self._pump:
             self._pump.stop()
 
-    def stop(self, parent: Any) -> None:
+    def stop(self, _parent: Any) -> None:
         """Wait for what is in flight, so that a shutdown loses and doubles nothing."""
         from deliveries.sending.engine import stop_pump
 
@@ -71,7 +71,7 @@ class PumpStep(bootsteps.StartStopStep):
             stop_pump(self._pump, timeout_seconds=patience)
             self._pump = None
 
-    terminate = stop
+    terminate = stop  # type: ignore[assignment]  # the parameter is only named otherwise
 
 
 app.steps["worker"].add(PumpStep)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connection
@@ -20,10 +19,10 @@ POSTGRESQL_AT_LEAST = 150000
 
 
 @register
-def check_lease(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+def check_lease(**_: Any) -> list[CheckMessage]:
     """Refuse a lease that ends before its request may."""
     shortest = settings.DISPATCHER_REQUEST_DEADLINE_SECONDS + RECORDING_SECONDS
-    if settings.DISPATCHER_LEASE_SECONDS > shortest:
+    if shortest < settings.DISPATCHER_LEASE_SECONDS:
         return []
     return [
         Error(
@@ -36,9 +35,7 @@ def check_lease(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Check
 
 
 @register(Tags.database)
-def check_database_version(
-    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None, **_: Any
-) -> list[CheckMessage]:
+def check_database_version(databases: Sequence[str] | None, **_: Any) -> list[CheckMessage]:
     """Refuse a PostgreSQL that is too old for the statements used here."""
     if not databases or connection.vendor != "postgresql":
         return []

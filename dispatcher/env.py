@@ -36,7 +36,8 @@ def _parse_encryption_keys(value: str) -> tuple[str, ...]:
             Fernet(key)
         except ValueError as error:  # never quote the key itself
             raise EnvError(
-                f"key {position} is not 32 bytes in URL-safe base64 (`manage.py make_encryption_key` prints one)"
+                f"key {position} is not 32 bytes in URL-safe base64 "
+                "(`manage.py make_encryption_key` prints one)"
             ) from error
     if not keys:
         raise EnvError("at least one key is needed (`manage.py make_encryption_key` prints one)")

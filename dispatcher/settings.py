@@ -151,7 +151,7 @@ ALLOWED_HOSTS = env.list(
     "DISPATCHER_ALLOWED_HOSTS",
     ["localhost", "127.0.0.1", "[::1]"] if DISPATCHER_EMBEDDED else ...,
 )
-CSRF_TRUSTED_ORIGINS = env.list("DISPATCHER_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("DISPATCHER_TRUSTED_ORIGINS", [])
 
 INSTALLED_APPS = [
     "unfold",

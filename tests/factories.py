@@ -1,4 +1,4 @@
-"""Plain functions that make rows for tests, with sensible values for what a test does not mention."""
+"""Plain functions that make rows for tests; what a test does not mention has a sensible value."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Starts what sends, for tests: real worker processes on PostgreSQL and Redis, this process's own pump
-on SQLite (whose in-memory broker has one process).
+"""Starts what sends, for tests: real worker processes on PostgreSQL and Redis, and on SQLite, whose
+in-memory broker has one process, this process's own pump.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import subscriptions.ids
 from deliveries.partitions import CreatePartitionedModel, make_partitions
 
 
-def make_first_partitions(apps, schema_editor):
+def make_first_partitions(apps: object, schema_editor: object) -> None:
     make_partitions()
 
 

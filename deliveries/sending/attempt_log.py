@@ -1,4 +1,4 @@
-"""One log line per attempt, with every id: what an operator greps for. Never a secret, never a body.
+"""One log line per attempt, with every id to search for. Never a secret, never a body.
 
 Called by the pump for each exchange.
 """

@@ -157,7 +157,10 @@ _BY_ERRNO: Final[dict[int, str]] = {
 }
 
 # x509_vfy.h of OpenSSL
+_OTHER_NAME = "The TLS certificate is for another host name."
 _BY_VERIFY_RESULT: Final[dict[int, str]] = {
+    0: _OTHER_NAME,  # libcurl compares the name itself, before or after OpenSSL's verdict
+    1: _OTHER_NAME,
     9: "The TLS certificate is not valid yet.",
     10: "The TLS certificate has expired.",
     18: "The TLS certificate is self-signed, not issued by a public authority.",
@@ -165,7 +168,7 @@ _BY_VERIFY_RESULT: Final[dict[int, str]] = {
     20: "The TLS certificate's authority is unknown, or an intermediate certificate is missing.",
     21: "The TLS certificate's authority is unknown, or an intermediate certificate is missing.",
     23: "The TLS certificate was revoked.",
-    62: "The TLS certificate is for another host name.",
+    62: _OTHER_NAME,
 }
 
 
@@ -205,6 +208,5 @@ def _judge_connecting(os_errno: int) -> Verdict:
 
 
 def _judge_certificate(verify_result: int) -> Verdict:
-    # libcurl compares the name itself, after OpenSSL has found the chain to be good.
-    sentence = _BY_VERIFY_RESULT.get(verify_result or 62)
+    sentence = _BY_VERIFY_RESULT.get(verify_result)
     return Verdict(Outcome.TLS_FAILED, sentence) if sentence else _CERTIFICATE

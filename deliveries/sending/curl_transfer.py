@@ -15,7 +15,7 @@ import pycurl
 
 from deliveries.sending import curl_errors
 from deliveries.sending.curl_errors import Circumstances, Verdict
-from deliveries.sending.kept_connections import KeptConnections
+from deliveries.sending.kept_connections import KeptConnection, KeptConnections
 from deliveries.sending.request_head import header_lines
 from deliveries.sending.response_reader import ResponseReader
 from deliveries.sending.transport import (
@@ -151,22 +151,30 @@ class CurlTransfer:
         left = self._deadline_seconds - spent
         if left <= 0:
             return False
+        self._response.clear()
         self._forget_the_former()
         self._set_times(left, self._connect_seconds)
         self._set_fresh(True)
         return True
 
     def _forget_the_former(self) -> None:
-        self._response.clear()
         self._opened: int | None = None
+        """A socket that was opened for this attempt and is not ready yet."""
+        self._has_opened = False
+        self._connection: KeptConnection | None = None
+        self._is_connection_shared = False
+        self._was_alive: bool | None = None
+        """Whether the connection still was, when a new one had to be opened beside it."""
         self._ready_at: float | None = None
         self._stopped_by: Verdict | None = None
         self._detail = ""
         self.is_on_dead_connection = False
 
     def _set_times(self, deadline_seconds: float, connect_seconds: float | None) -> None:
-        timeout_ms = max(1, int(deadline_seconds * 1000))
-        connect_ms = _NO_CONNECT_LIMIT_MS if connect_seconds is None else int(connect_seconds * 1e3)
+        timeout_ms = max(1, round(deadline_seconds * 1000))
+        connect_ms = (
+            _NO_CONNECT_LIMIT_MS if connect_seconds is None else round(connect_seconds * 1000)
+        )
         if timeout_ms != self._timeout_ms:
             self.curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
             self._timeout_ms = timeout_ms
@@ -185,6 +193,10 @@ class CurlTransfer:
         libcurl swallows exceptions of its hooks, so they are kept for the exchange.
         """
         route = self._route
+        if self._ready_at is not None:
+            # libcurl has just given the former connection up; while it takes its leave there,
+            # the peer will hang up in any case.
+            self._was_alive = self._is_alive()
         try:
             address = ip_address(wanted.addr[0])
             if address != route.address:
@@ -200,6 +212,7 @@ class CurlTransfer:
                 self._stopped_by = curl_errors.OUR_RESOURCES
             return int(pycurl.SOCKET_BAD)
         self._opened = opened
+        self._has_opened = True
         return opened
 
     def _refuse(self, reason: str) -> int:
@@ -208,23 +221,47 @@ class CurlTransfer:
         return int(pycurl.SOCKET_BAD)
 
     def _on_ready(self, *ends: Any) -> int:
-        """Let the request go out on a connection that is ready: once, and only on a live one."""
-        if self._ready_at is not None:
+        """Let the request go out on a connection that is ready, if it may."""
+        if self._ready_at is not None and not self._was_declined_unread():
             # The kept-alive connection died, and libcurl is about to send the request again.
             self._stopped_by = curl_errors.HUNG_UP_INSTEAD
-            self._kept.distrust(self.request.url.host, self.request.url.port)
             return int(pycurl.PREREQFUNC_ABORT)
-        route = self._route
-        if ends[0] != route.text and ip_address(ends[0]) != route.address:
+        if ends[0] != self._route.text and ip_address(ends[0]) != self._route.address:
             self._refuse(f"{ends[0]}: not the address that was judged")
             return int(pycurl.PREREQFUNC_ABORT)
-        if self._opened is not None:
-            self._kept.remember(ends, self._opened)
-        elif self._kept.is_dead(ends, expects_silence=self.request.url.scheme == "http"):
-            self.is_on_dead_connection = True
-            return int(pycurl.PREREQFUNC_ABORT)
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            self._connection = self._kept.add(ends, opened)
+        else:
+            self._connection = self._kept.get(ends)
+            if self._connection is not None and self._is_dead(self._connection):
+                self.is_on_dead_connection = True
+                return int(pycurl.PREREQFUNC_ABORT)
+        self._is_connection_shared = opened is None
         self._ready_at = time.monotonic()
         return int(pycurl.PREREQFUNC_OK)
+
+    def _is_dead(self, connection: KeptConnection) -> bool:
+        is_http = self.request.url.scheme == "http"
+        return self._kept.is_dead(connection, expects_silence=is_http)
+
+    def _was_declined_unread(self) -> bool:
+        """Tell whether a living peer has declined the request that was sent, without reading it.
+
+        HTTP/2 has words for that (RFC 9113, section 8.7), and servers that retire a connection
+        after a thousand requests use them. On a new connection libcurl repeats a request for
+        this reason only; on one that was used before, for the connection's death as well.
+        """
+        if not self._is_connection_shared:
+            return True
+        connection = self._connection
+        if connection is None or not connection.speaks_http2:
+            self._kept.distrust(self.request.url.host, self.request.url.port)
+            return False
+        return self._is_alive() if self._was_alive is None else self._was_alive
+
+    def _is_alive(self) -> bool:
+        return self._connection is not None and not self._connection.has_hung_up
 
     def finish(self, error_number: int, words: str) -> Exchange:
         """Turn the ended transfer into an exchange, and let go of the request."""
@@ -247,9 +284,11 @@ class CurlTransfer:
             http_version=response.http_version,
             response_headers=response.headers,
             response_body=response.body,
-            is_truncated=response.is_truncated or (error_number != 0 and response.is_complete),
+            is_truncated=response.is_truncated or (error_number != 0 and response.has_body_due),
             request_was_sent=self._ready_at is not None,
         )
+        if self._connection is not None and exchange.http_version == "2":
+            self._connection.speaks_http2 = True
         self._let_go()
         return exchange
 
@@ -292,7 +331,7 @@ class CurlTransfer:
 
     def _connect_phases(self) -> tuple[int | None, int | None]:
         """Return the lengths of the TCP and TLS handshakes, in ms, if this transfer made them."""
-        if self._opened is None:
+        if not self._has_opened:
             return None, None
         connected_us = self.curl.getinfo(pycurl.CONNECT_TIME_T)
         if connected_us == 0:
@@ -310,7 +349,7 @@ class CurlTransfer:
 
     @property
     def _has_reached_out(self) -> bool:
-        return self._ready_at is not None or self._opened is not None
+        return self._ready_at is not None or self._has_opened
 
     def _explain(self, error_number: int, words: str) -> str:
         parts = [self._detail, f"libcurl {error_number}: {words}" if error_number else ""]

@@ -17,7 +17,7 @@ from deliveries.sending import curl_errors
 from deliveries.sending.curl_transfer import CurlTransfer, Route
 from deliveries.sending.kept_connections import KeptConnections
 from deliveries.sending.request_head import NotSendable
-from deliveries.sending.socket_watch import open_socket_watch
+from deliveries.sending.socket_watch import HUNG_UP, open_socket_watch
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
 from subscriptions.address_guard import AddressPolicy, IPAddress
 
@@ -109,7 +109,9 @@ class CurlTransport:
             ready, is_woken = self._watch.wait(self._seconds_to_wait(until))
             action = self._multi.socket_action
             for descriptor, readiness in ready:
-                action(descriptor, readiness)
+                if readiness & HUNG_UP:
+                    self._kept.note_hang_up(descriptor)
+                action(descriptor, readiness & ~HUNG_UP)
             self._harvest()
             if self._ended or is_woken or time.monotonic() >= until:
                 ended, self._ended = self._ended, []

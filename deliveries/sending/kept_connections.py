@@ -1,8 +1,8 @@
-"""Knows which sockets belong to which connection, and so whether the peer has hung up meanwhile.
+"""Knows of each open connection whether the peer has hung up, and who hangs up without saying so.
 
-libcurl looks at a kept-alive connection only once a second before it uses it again; when the peer
-has closed it by then, libcurl sends the request a second time on a new one. `curl_transfer` asks
-here instead, before the first byte is sent. Not for HTTP: descriptors and addresses only.
+A kept-alive connection that the peer closes cannot tell whether a request on it was read. libcurl
+then sends it again on a new one; `curl_transfer` asks here to tell when that would be a second
+request, and when the first was never taken. Descriptors and addresses only.
 """
 
 from __future__ import annotations
@@ -13,51 +13,73 @@ from collections.abc import Callable
 from typing import Final
 
 DISTRUST_SECONDS: Final = 600.0
-"""How long an origin that hung up without saying so is spared kept-alive connections."""
+"""How long an origin that lost a request this way is spared kept-alive connections."""
 
 _DISTRUSTED_AT_MOST: Final = 10_000
 
 Ends = tuple[str, str, int, int]
 """Both ends of a connection: remote and local address, remote and local port."""
 
-# POLLRDHUP is Linux only; elsewhere an end of stream is POLLHUP or merely readable.
-_HUNG_UP: Final = getattr(select, "POLLRDHUP", 0)
+# POLLRDHUP is Linux only; elsewhere an end of stream is POLLHUP, or merely readable.
+_END_OF_STREAM: Final = getattr(select, "POLLRDHUP", 0)
+
+
+class KeptConnection:
+    """One connection, from its first request on."""
+
+    __slots__ = ("descriptor", "ends", "has_hung_up", "speaks_http2")
+
+    def __init__(self, ends: Ends, descriptor: int) -> None:
+        self.ends = ends
+        self.descriptor = descriptor
+        self.has_hung_up = False
+        """The peer's end of stream was seen, or an error."""
+        self.speaks_http2 = False
 
 
 class KeptConnections:
-    """The descriptors of open connections, and the origins that do not keep theirs."""
+    """The open connections, and the origins that do not keep theirs."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._descriptors: dict[Ends, int] = {}
-        self._ends: dict[int, Ends] = {}
+        self._by_ends: dict[Ends, KeptConnection] = {}
+        self._by_descriptor: dict[int, KeptConnection] = {}
         self._distrusted: dict[tuple[str, int], float] = {}
         self._poll = select.poll()
 
     def __len__(self) -> int:
-        return len(self._descriptors)
+        return len(self._by_ends)
 
-    def remember(self, ends: Ends, descriptor: int) -> None:
+    def get(self, ends: Ends) -> KeptConnection | None:
+        """Return the connection between two ends."""
+        return self._by_ends.get(ends)
+
+    def add(self, ends: Ends, descriptor: int) -> KeptConnection:
         """Note a connection that was just opened."""
-        # A descriptor given out again tells that its former connection is closed: so this table
-        # is never longer than the most connections that were open at one time.
-        former = self._ends.get(descriptor)
-        if former is not None and self._descriptors.get(former) == descriptor:
-            del self._descriptors[former]
-        self._ends[descriptor] = ends
-        self._descriptors[ends] = descriptor
+        # A descriptor given out again tells that its former connection is closed: so these
+        # tables are never longer than the most connections that were open at one time.
+        former = self._by_descriptor.get(descriptor)
+        if former is not None and self._by_ends.get(former.ends) is former:
+            del self._by_ends[former.ends]
+        connection = KeptConnection(ends, descriptor)
+        self._by_ends[ends] = self._by_descriptor[descriptor] = connection
+        return connection
 
-    def is_dead(self, ends: Ends, *, expects_silence: bool) -> bool:
-        """Tell whether an idle connection has ended; where silence is expected, any byte ends it.
+    def note_hang_up(self, descriptor: int) -> None:
+        """Note that a peer's end of stream was seen before what it sent last was read."""
+        connection = self._by_descriptor.get(descriptor)
+        if connection is not None:
+            connection.has_hung_up = True
+
+    def is_dead(self, connection: KeptConnection, *, expects_silence: bool) -> bool:
+        """Look whether an idle connection has ended; where silence is expected, any byte ends it.
 
         With TLS or HTTP/2 a peer may speak unasked; over plain HTTP/1.1 it may not.
         """
-        descriptor = self._descriptors.get(ends)
-        if descriptor is None:
-            return False
-        self._poll.register(descriptor, _HUNG_UP | select.POLLIN if expects_silence else _HUNG_UP)
+        wanted = _END_OF_STREAM | select.POLLIN if expects_silence else _END_OF_STREAM
+        self._poll.register(connection.descriptor, wanted)
         events = self._poll.poll(0)
-        self._poll.unregister(descriptor)
+        self._poll.unregister(connection.descriptor)
         return bool(events)
 
     def distrust(self, host: str, port: int) -> None:

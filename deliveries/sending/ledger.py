@@ -83,13 +83,17 @@ class Ledger:
 
     def close(self) -> None:
         """Finish what was submitted and release the connection, which is that thread's own."""
-        self._thread.submit(lambda: connection.close())
+        self._thread.submit(_close_connection)
         self._thread.shutdown(wait=True)
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         future = self._thread.submit(_with_fresh_connection, job)
         future.add_done_callback(lambda _: self._on_done())
         return future
+
+
+def _close_connection() -> None:
+    connection.close()  # this thread's
 
 
 def _with_fresh_connection(job: Callable[[], Any]) -> Any:

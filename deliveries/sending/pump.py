@@ -1,7 +1,7 @@
 """The engine's heart: claims due deliveries, sends them, records what happened. One per worker.
 
-A thread that Celery's worker starts (`dispatcher.celery`). It drives the door and is the only one to
-touch it; the ledger talks to the database beside it. It polls every second, so it needs neither
+A thread that Celery's worker starts (`dispatcher.celery`). It alone drives the door; the ledger
+talks to the database beside it. It polls every second, so it needs neither
 broker nor beat; a wake-up only makes it look at once.
 """
 
@@ -96,9 +96,7 @@ class Progress:
 class Pump(threading.Thread):
     """Sends what is due until it is stopped; start it once."""
 
-    def __init__(
-        self, door: Door, settings: PumpSettings, *, on_crash: Callable[[], None]
-    ) -> None:
+    def __init__(self, door: Door, settings: PumpSettings, *, on_crash: Callable[[], None]) -> None:
         super().__init__(name="pump", daemon=True)
         self._on_crash = on_crash
         self.progress = Progress()

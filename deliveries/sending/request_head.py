@@ -31,6 +31,8 @@ def header_lines(request: OutboundRequest) -> list[bytes]:
     lines = block.split(b"\n")
     if len(lines) != len(headers) or b"\r" in block or b"\0" in block:
         raise NotSendable("a header contains a line break or NUL")
+    if b" \n" in block or block.endswith(b" "):
+        raise NotSendable("a header's value is empty, or ends in a space")
     host_at, length_at = _checked_positions(tuple([name for name, _ in headers]))
     if headers[host_at][1] != request.url.host_header:
         raise NotSendable("Host is not the URL's")

@@ -36,7 +36,7 @@ SUSPICIOUS_AFTER_SECONDS: Final = 0.25
 TICK_SECONDS: Final = 0.1
 """How often pending look-ups are looked through."""
 
-_REMEMBERED_AT_MOST: Final = 10_000
+REMEMBERED_AT_MOST: Final = 10_000
 
 
 class LookupFailure(StrEnum):
@@ -216,15 +216,15 @@ class Resolver:
         self._queries.close()
 
     def _begin_next(self) -> None:
+        now = time.monotonic()
         while (turn := self._turns.take()) is not None:
             tenant, pending = turn
-            if pending.is_under_way or self._pending.get(pending.host) is not pending:
-                self._turns.give_back(tenant)  # begun in another tenant's turn, or ended
+            if pending.is_under_way or now >= pending.deadline_at:
+                self._turns.give_back(tenant)  # begun in another tenant's turn, or too late
             else:
-                self._begin(pending, tenant)
+                self._begin(pending, tenant, now)
 
-    def _begin(self, pending: _Pending, tenant: str) -> None:
-        now = time.monotonic()
+    def _begin(self, pending: _Pending, tenant: str, now: float) -> None:
         if now - self._forgot_at > LONGEST_MEMORY_SECONDS:
             self._forgot_at = now
             self._queries.forget_answers()
@@ -288,6 +288,6 @@ class Resolver:
 
     def _remember(self, host: str, lookup: Lookup, *, until: float) -> None:
         self._remembered.pop(host, None)  # so that the order is that of their coming
-        if len(self._remembered) >= _REMEMBERED_AT_MOST:
+        if len(self._remembered) >= REMEMBERED_AT_MOST:
             del self._remembered[next(iter(self._remembered))]
         self._remembered[host] = (until, lookup)

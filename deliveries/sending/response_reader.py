@@ -14,6 +14,9 @@ from deliveries.sending.transport import BODY_LIMIT_BYTES, HEADERS_LIMIT_BYTES
 STOP: Final = 0
 """Given back to libcurl: none of the bytes were taken, end the transfer."""
 
+SWITCHING_PROTOCOLS: Final = 101
+"""The one interim status that no other follows (RFC 9110, section 15.2.2)."""
+
 _BLANK_LINES: Final = frozenset({b"\r\n", b"\n"})
 
 
@@ -54,6 +57,11 @@ class ResponseReader:
         self.first_byte_at: float | None = None
 
     @property
+    def has_body_due(self) -> bool:
+        """Whether a body is due: the header block is complete, and does not end the answer."""
+        return self.is_complete and self.status_code != SWITCHING_PROTOCOLS
+
+    @property
     def headers(self) -> bytes:
         """The final header block as received, the status line included."""
         return b"".join(self._lines)
@@ -88,6 +96,8 @@ class ResponseReader:
         self._lines.append(line)
         if len(line) <= 2 and line in _BLANK_LINES:
             self._end_block()
+            if self.status_code == SWITCHING_PROTOCOLS:
+                return STOP  # what follows is no HTTP any more, for as long as it pleases
         return None
 
     def _begin_block(self) -> None:
@@ -99,7 +109,7 @@ class ResponseReader:
     def _end_block(self) -> None:
         self._begins_block = True
         status = _status_of(self._lines[0])
-        if status >= 200 or status == 101:  # 101 is interim too, but nothing follows it
+        if status >= 200 or status == SWITCHING_PROTOCOLS:
             self.is_complete = True
             self.status_code = status
 

@@ -69,22 +69,26 @@ def _live_ciphertexts(ids: Collection[UUID]) -> defaultdict[UUID, list[str]]:
 
 
 def _snapshot(row: tuple[Any, ...], ciphertexts: list[str]) -> SubscriptionSnapshot:
-    *identity, deleted_at, url, wire_format, schemes, custom_headers, schedule = row
-    secrets, secret_error = (), ""
+    secrets: tuple[str, ...] = ()
+    secret_error = ""
     try:
         secrets = tuple([decrypt(ciphertext) for ciphertext in ciphertexts])
     except SecretUnreadable as error:
         secret_error = str(error)
+    column = dict(zip(_COLUMNS, row, strict=True))
     return SubscriptionSnapshot(
-        *identity,
-        is_deleted=deleted_at is not None,
-        url=url,
-        wire_format=wire_format,
-        signature_schemes=tuple(schemes),
+        id=column["id"],
+        project_id=column["project_id"],
+        generation=column["generation"],
+        is_active=column["is_active"],
+        is_deleted=column["deleted_at"] is not None,
+        url=column["url"],
+        wire_format=column["wire_format"],
+        signature_schemes=tuple(column["signature_schemes"]),
         secrets=secrets,
         secret_error=secret_error,
-        custom_headers=tuple(custom_headers.items()),
-        retry_schedule=tuple(schedule),
+        custom_headers=tuple(column["custom_headers"].items()),
+        retry_schedule=tuple(column["retry_schedule"]),
     )
 
 

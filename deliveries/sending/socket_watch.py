@@ -19,6 +19,9 @@ WRITABLE: Final = 2
 BROKEN: Final = 4
 """The bits of both directions of libcurl's socket interface (CURL_POLL_*, CURL_CSELECT_*)."""
 
+HUNG_UP: Final = 8
+"""The peer will send nothing more than what can be read by now. Only epoll tells."""
+
 
 class SocketWatch(Protocol):
     """Sockets, and what is to be known of each; `wake` may be called from any thread."""
@@ -70,20 +73,24 @@ class _WakePipe:
     def close(self) -> None:
         with self._lock:
             self._is_set = True  # a late waker must not write to whatever has the number next
-            os.close(self.reader)
-            os.close(self._writer)
+            for descriptor in (self.reader, self._writer):
+                if descriptor >= 0:
+                    os.close(descriptor)
+            self.reader = self._writer = -1
 
 
 if sys.platform == "linux":
-    _EPOLL_MASKS: Final = (0, select.EPOLLIN, select.EPOLLOUT, select.EPOLLIN | select.EPOLLOUT)
+    # With EPOLLOUT alone, an end of stream would be reported over and over, to nobody's use.
+    _EPOLL_READ: Final = select.EPOLLIN | select.EPOLLRDHUP
+    _EPOLL_MASKS: Final = (0, _EPOLL_READ, select.EPOLLOUT, _EPOLL_READ | select.EPOLLOUT)
     _EPOLL_TROUBLE: Final = select.EPOLLERR | select.EPOLLHUP
     _READINESS: Final = tuple(
         (READABLE if event & select.EPOLLIN else 0)
         | (WRITABLE if event & select.EPOLLOUT else 0)
-        | (BROKEN if event & _EPOLL_TROUBLE else 0)
+        | (BROKEN | HUNG_UP if event & _EPOLL_TROUBLE else 0)
         for event in range(32)
     )
-    """From epoll's bits to ours; all that epoll reports unasked are below 32."""
+    """From epoll's bits to ours, but for EPOLLRDHUP: the others are below 32."""
 
     class EpollWatch:
         """A `SocketWatch` on epoll: half of the selectors module's cost per event."""
@@ -109,7 +116,10 @@ if sys.platform == "linux":
 
         def wait(self, timeout_seconds: float) -> tuple[list[tuple[int, int]], bool]:
             events = self._epoll.poll(timeout_seconds)
-            ready = [(descriptor, _READINESS[event & 31]) for descriptor, event in events]
+            ready = [
+                (descriptor, _READINESS[event & 31] | (HUNG_UP if event > 31 else 0))
+                for descriptor, event in events
+            ]
             return self._wake_pipe.taken_out_of(ready)
 
         def wake(self) -> None:

@@ -203,9 +203,13 @@ def test_what_a_callers_transaction_rolls_back_was_never_published(
     class ChangedMyMind(Exception):
         pass
 
-    with pytest.raises(ChangedMyMind), transaction.atomic():
-        publish(project=project, event_type="a.b", data={}, idempotency_key="k")
-        raise ChangedMyMind
+    def publish_and_change_my_mind() -> None:
+        with transaction.atomic():
+            publish(project=project, event_type="a.b", data={}, idempotency_key="k")
+            raise ChangedMyMind
+
+    with pytest.raises(ChangedMyMind):
+        publish_and_change_my_mind()
     assert_nothing_stored()
     assert wake_ups == []
 
@@ -269,5 +273,3 @@ def test_a_test_of_a_type_sends_the_catalogues_example() -> None:
 def test_a_tests_own_data_may_be_any_json(data: Any) -> None:
     publish_test(make_subscription(), data=data)
     assert Event.objects.get().data in ("0", "false", '""', "[]", "{}")
-
-

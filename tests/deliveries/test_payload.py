@@ -271,7 +271,7 @@ def test_times_uuids_and_decimals_become_strings() -> None:
         "utc": datetime(2023, 1, 24, 7, 13, 9, 123456, tzinfo=UTC),
         "tokyo": datetime(2023, 1, 24, 16, 13, 9, tzinfo=timezone(timedelta(hours=9))),
         "london": datetime(2023, 1, 24, 7, 13, 9, tzinfo=ZoneInfo("Europe/London")),
-        "naive": datetime(2023, 1, 24, 7, 13, 9),  # a caller's own choice
+        "naive": datetime(2023, 1, 24, 7, 13, 9),  # noqa: DTZ001  # a caller's own choice
         "date": date(2023, 1, 24),
         "time": time(7, 13),
         "id": UUID("0185e2c5-0000-7000-8000-000000000001"),

@@ -14,6 +14,6 @@ class Command(BaseCommand):
     help = "Print a new key for DISPATCHER_ENCRYPTION_KEYS (put it first to rotate)."
     requires_system_checks = ()
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Print the key and nothing else."""
         self.stdout.write(Fernet.generate_key().decode())

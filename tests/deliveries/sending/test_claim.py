@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -246,6 +247,6 @@ def test_a_row_that_another_transaction_holds_is_skipped_not_waited_for() -> Non
 @pytest.mark.django_db
 def test_a_claim_says_whether_more_is_probably_due() -> None:
     publish_events(make_subscription().project, 5)
-    options = {"per_subscription": 100, "lease_seconds": LEASE_SECONDS}
+    options: Any = {"per_subscription": 100, "lease_seconds": LEASE_SECONDS}
     assert claim_due(limit=5, **options).is_full
     assert not claim_due(limit=5, **options).is_full

@@ -10,7 +10,7 @@ import pytest
 
 from deliveries.ingest import NewEvent, publish, publish_many
 from deliveries.models import Attempt, Delivery, Event
-from deliveries.sending import preparation
+from deliveries.sending.compose import compose_body
 from deliveries.sending.engine import start_pump, stop_pump
 from subscriptions.models import SigningSecret, Subscription
 from tests.factories import make_project, make_subscription
@@ -93,14 +93,13 @@ def test_a_bug_in_preparing_ends_that_delivery_only(
     subscription = make_subscription(url=f"{receiver.origin}/accept")
     events = [NewEvent("a.b", n) for n in range(5)]
     publish_many(project=subscription.project, events=events)
-    compose = preparation.compose_body
 
     def compose_all_but_one(*args: object, **options: object) -> object:
         if options["data"] == "3":
             raise ZeroDivisionError
-        return compose(*args, **options)  # type: ignore[arg-type]  # passed on
+        return compose_body(*args, **options)  # type: ignore[arg-type]  # passed on
 
-    monkeypatch.setattr(preparation, "compose_body", compose_all_but_one)
+    monkeypatch.setattr("deliveries.sending.preparation.compose_body", compose_all_but_one)
     send_all()
     statuses = sorted(Delivery.objects.values_list("status", flat=True))
     assert statuses == ["failed", *["succeeded"] * 4]

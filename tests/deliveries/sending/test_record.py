@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
@@ -19,7 +20,7 @@ from subscriptions.models import Subscription
 from tests.deliveries.sending.results import claim_all, make_exchange, make_result, results_of
 from tests.factories import make_subscription
 
-SERVER_ERROR = {"outcome": Outcome.HTTP_ERROR, "status_code": 500}
+SERVER_ERROR: Any = {"outcome": Outcome.HTTP_ERROR, "status_code": 500}
 
 
 def let_leases_lapse() -> None:
