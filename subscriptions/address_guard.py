@@ -251,7 +251,7 @@ def _to_ascii(name: str) -> str:
     if len(name) > _HOST_LIMIT_BYTES + 1:  # long names cost idna much time
         raise _no_host()
     try:
-        return idna.encode(name, uts46=True, std3_rules=True).decode("ascii")
+        return idna.encode(name, uts46=True).decode("ascii")
     except UnicodeError:  # idna's own errors are of this class
         raise _no_host() from None
 

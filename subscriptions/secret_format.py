@@ -7,7 +7,6 @@ know where secrets are stored. No sentence it raises repeats the secret.
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 from collections.abc import Iterable
 
@@ -50,8 +49,9 @@ def standard_key(secret: str) -> bytes:
     encoded = secret.removeprefix(PREFIX)
     try:
         key = base64.b64decode(encoded)
-    except (binascii.Error, ValueError):  # ValueError: not ASCII
+    except ValueError:  # not ASCII, or wrongly padded
         key = b""
+    # Decoding skips characters of other alphabets; encoding again shows that there were none.
     is_canonical = base64.b64encode(key).decode() == encoded
     if encoded == secret or not is_canonical or len(key) not in STANDARD_KEY_BYTES:
         raise SettingRefused(

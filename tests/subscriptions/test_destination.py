@@ -83,7 +83,8 @@ class TestNormalForm:
 INTERNAL = """
     localhost db my-redis foo.localhost printer.local api.default.svc.cluster.local api.default.svc
     metadata.google.internal host.docker.internal router.home.arpa nas.lan wiki.corp wiki.intranet
-    nas.home localhost.localdomain web.service.consul default.service.arpa x.onion LOCALHOST.
+    home.arpa nas.home localhost.localdomain web.service.consul default.service.arpa x.onion
+    localhost6.localdomain6 a.mail a.private a.intra a.docker a.alt LOCALHOST.
 """
 
 
