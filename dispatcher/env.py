@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import dj_database_url
 from cryptography.fernet import Fernet
 from environs import Env, EnvError
 
@@ -51,6 +52,32 @@ def _parse_dns_servers(value: str) -> tuple[str, ...]:
         if not re.fullmatch(r"[0-9.]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?", server):
             raise EnvError(f"{server!r} is not an address such as 10.0.0.2 or [fd00::2]:5353")
     return servers
+
+
+@env.parser_for("database")
+def _parse_database(value: str) -> dict[str, Any]:
+    try:
+        database = dict(dj_database_url.parse(value, conn_max_age=60, conn_health_checks=True))
+    except ValueError as error:  # the URL may hold a password: do not repeat it
+        raise EnvError("write postgres://user:password@host:5432/name") from error
+    if database["ENGINE"] != "django.db.backends.postgresql":
+        raise EnvError("only PostgreSQL is supported: postgres://user:password@host:5432/name")
+    return database
+
+
+def database(name: str) -> dict[str, Any]:
+    """Read a PostgreSQL URL into Django's settings of one database."""
+    return cast("dict[str, Any]", env.database(name))
+
+
+def make_directory(name: str, path: Path) -> None:
+    """Make the directory that the variable names, unless it is there; it must be writable."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvError(f'Environment variable "{name}" invalid: {error}') from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise EnvError(f'Environment variable "{name}" invalid: {path} is not writable')
 
 
 def networks(name: str) -> tuple[IPNetwork, ...]:

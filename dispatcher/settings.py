@@ -10,13 +10,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 import django_stubs_ext
 from cryptography.fernet import Fernet
 from django.core.management.utils import get_random_secret_key
+from django.templatetags.static import static
 from environs import validate
 
-from dispatcher.env import dns_servers, encryption_keys, env, networks, read_or_create_key_file
+from dispatcher.env import (
+    database,
+    dns_servers,
+    encryption_keys,
+    env,
+    make_directory,
+    networks,
+    read_or_create_key_file,
+)
 
 django_stubs_ext.monkeypatch()
 
@@ -75,7 +83,7 @@ _POSTGRES_OPTIONS = (
 
 def _database() -> dict[str, Any]:
     if DISPATCHER_EMBEDDED:
-        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        make_directory("DISPATCHER_DATA_DIR", DATA_DIR)
         return {
             "ENGINE": "dispatcher.sqlite",
             "NAME": str(SQLITE_FILE),
@@ -85,13 +93,11 @@ def _database() -> dict[str, Any]:
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
             },
         }
-    database: dict[str, Any] = dict(
-        dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
-    )
-    options = database.setdefault("OPTIONS", {})
+    postgres = database("DATABASE_URL")
+    options = postgres.setdefault("OPTIONS", {})
     options.setdefault("options", _POSTGRES_OPTIONS)
     options.setdefault("connect_timeout", 5)
-    return database
+    return postgres
 
 
 DATABASES = {"default": _database()}
@@ -197,6 +203,20 @@ TEMPLATES = [
 STATIC_URL = "static/"
 STATIC_ROOT = env.path("DISPATCHER_STATIC_ROOT", BASE_DIR / "var" / "static")
 WHITENOISE_USE_FINDERS = DISPATCHER_EMBEDDED
+
+UNFOLD = {  # the admin's look
+    "SITE_TITLE": "Webhook dispatcher",
+    "SITE_HEADER": "Webhook dispatcher",
+    "SITE_SYMBOL": "outbox",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "type": "image/svg+xml",
+            "href": lambda _request: static("dispatcher/icon.svg"),
+        }
+    ],
+}
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -87,6 +87,9 @@ class ApiKey(models.Model):
         null=True, blank=True, editable=False, help_text="To the minute."
     )
 
+    class Meta:
+        verbose_name = "API key"
+
     def __str__(self) -> str:
         return f"{self.prefix}…"
 

@@ -47,6 +47,11 @@ def stop_pump(pump: Pump, *, timeout_seconds: float) -> bool:
     return not pump.is_alive()
 
 
+def is_pump_running() -> bool:
+    """Say whether this process sends."""
+    return any(pump.is_alive() for pump in _running)
+
+
 def wake_pump() -> bool:
     """Make this process's pump look for due deliveries; return whether there is one."""
     for pump in _running:

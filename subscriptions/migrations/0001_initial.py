@@ -106,6 +106,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "verbose_name": "API key",
+            },
         ),
         migrations.CreateModel(
             name="Subscription",

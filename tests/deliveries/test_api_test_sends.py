@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from deliveries.api.waiting import WAITS_AT_ONCE, place_to_wait, wait_preference
+from deliveries.waiting import WAITS_AT_ONCE, place_to_wait, wait_preference
 from deliveries.models import Attempt, Delivery, Event
 from subscriptions.models import EventType, Subscription
 from tests.api_client import ApiClient, errors_of
