@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from deliveries.waiting import finished, place_to_wait
 from deliveries.history import attempts_of
 from deliveries.ingest import EventRefused, publish_test
 from deliveries.models import Delivery
+from deliveries.waiting import finished, place_to_wait
 from subscriptions.models import Subscription
 
 WAIT_SECONDS = 6.0

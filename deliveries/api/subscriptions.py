@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from deliveries import switching_off
 from deliveries.api.deliveries import delivery_with_attempts
 from deliveries.api.events import problem_of_event, read_members, read_payload, read_text
-from deliveries.waiting import finished, place_to_wait, wait_preference
 from deliveries.ingest import EventRefused, publish_test
+from deliveries.waiting import finished, place_to_wait, wait_preference
 from subscriptions.api_conventions import RawJSONParser
 from subscriptions.event_types import check_event_type
 from subscriptions.field_errors import FieldError, FieldsRefused

@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from deliveries.waiting import WAITS_AT_ONCE, place_to_wait, wait_preference
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.waiting import WAITS_AT_ONCE, place_to_wait, wait_preference
 from subscriptions.models import EventType, Subscription
 from tests.api_client import ApiClient, errors_of
 from tests.factories import make_subscription
