@@ -127,6 +127,7 @@ class ThreadedServer:
         on_connect: Behaviour | None = None,
         answered_early: frozenset[str] = frozenset(),
         host: str = "127.0.0.1",
+        port: int = 0,
         receive_buffer_bytes: int | None = None,
     ) -> None:
         self._behaviours = behaviours
@@ -137,7 +138,7 @@ class ThreadedServer:
         self.connections = 0
         self.is_closing = threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=512)
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         if receive_buffer_bytes:  # accepted sockets inherit it
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.port: int = self._listener.getsockname()[1]

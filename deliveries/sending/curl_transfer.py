@@ -87,7 +87,6 @@ class CurlTransfer:
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PROXY, ""),  # neither ours nor the environment's
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
-            (pycurl.USERAGENT, ""),
             (pycurl.PATH_AS_IS, 1),
             (pycurl.HTTP09_ALLOWED, 0),
             (pycurl.HTTP_CONTENT_DECODING, 0),

@@ -147,9 +147,6 @@ class CurlTransport:
             return
         self._timer_due_at = None
         self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        if self._timer_due_at is None:
-            # libcurl only speaks up when its next time differs from the one it last told.
-            self._on_timer(self._multi.timeout())
         self._harvest()
 
     def _seconds_to_wait(self, until: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import time
@@ -9,11 +10,14 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+import pycurl
 import pytest
 
+from deliveries.sending import curl_transport
+from deliveries.sending.curl_transfer import Route
 from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.transport import Exchange, Outcome
-from subscriptions.address_guard import AddressPolicy
+from subscriptions.address_guard import AddressPolicy, IPAddress
 from tests.certificates import Authority
 from tests.hostile_receiver import HostileReceiver, refusing_port
 from tests.http2_receiver import Http2Receiver
@@ -114,6 +118,29 @@ def test_a_handle_carries_nothing_over_from_its_former_request(
     assert (second.error, second.operator_detail, second.is_truncated) == ("", "", False)
 
 
+def test_each_request_has_its_own_deadline_whatever_its_handle_had_before(
+    transport: CurlTransport, receiver: HostileReceiver
+) -> None:
+    send_one(transport, request_to(f"{receiver.origin}/ok"), deadline_seconds=5.0)
+    exchange = send_one(transport, request_to(f"{receiver.origin}/hang"), deadline_seconds=0.3)
+    assert exchange.outcome is Outcome.TIMEOUT
+    assert exchange.duration_ms < 1000
+
+
+def test_handles_are_used_in_turn_and_not_piled_up(
+    transport: CurlTransport, receiver: HostileReceiver
+) -> None:
+    gc.collect()
+    before = _count_handles()
+    for _ in range(20):
+        send_one(transport, request_to(f"{receiver.origin}/ok"))
+    assert _count_handles() == before + 1
+
+
+def _count_handles() -> int:
+    return sum(isinstance(thing, pycurl.Curl) for thing in gc.get_objects())
+
+
 # ---- Sockets -------------------------------------------------------------------------------------
 
 
@@ -156,7 +183,7 @@ def test_running_out_of_descriptors_is_not_the_receivers_fault(transport: CurlTr
 
 def test_a_hook_that_fails_leaves_its_reason_with_the_operator() -> None:
     def broken(_address: object) -> bool:
-        raise OSError(5, "the kernel would not say")
+        raise OSError(5, "the kernel\nwould not say")
 
     transport = CurlTransport(policy=AddressPolicy(is_own=broken), max_connections=1)
     request = request_to("http://public.test/")
@@ -164,7 +191,24 @@ def test_a_hook_that_fails_leaves_its_reason_with_the_operator() -> None:
     (exchange,) = collect_all(transport, 1)
     transport.close()
     assert exchange.outcome is Outcome.CONNECTION_FAILED
-    assert "the kernel would not say" in exchange.operator_detail
+    assert "the kernel\\nwould not say" in exchange.operator_detail  # and still one line
+
+
+def test_libcurl_cannot_go_elsewhere_than_to_the_judged_address(
+    receiver: HostileReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Misdirected(Route):
+        def __init__(self, address: IPAddress, port: int) -> None:
+            super().__init__(ip_address("127.0.0.2"), port)
+            self.connect_to = Route(address, port).connect_to
+
+    monkeypatch.setattr(curl_transport, "Route", Misdirected)
+    transport = CurlTransport(policy=LOOPBACK_ALLOWED, max_connections=1)
+    exchange = send_one(transport, request_to(f"{receiver.origin}/ok"))
+    transport.close()
+    assert exchange.outcome is Outcome.BLOCKED_ADDRESS
+    assert "not the address that was judged" in exchange.operator_detail
+    assert receiver.connections == 0
 
 
 def test_an_ipv6_address_is_reached(transport: CurlTransport) -> None:

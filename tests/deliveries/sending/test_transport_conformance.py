@@ -88,6 +88,7 @@ ROWS = [
     Row("cut-in-body", Outcome.SUCCEEDED, 200, is_truncated=True),
     Row("reset-in-body", Outcome.SUCCEEDED, 200, is_truncated=True),
     Row("server-error", Outcome.HTTP_ERROR, 500),
+    Row("redirect", Outcome.HTTP_ERROR, 307),
 ]
 
 BOMBS = [

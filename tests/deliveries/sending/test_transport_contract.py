@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -105,6 +106,27 @@ def test_a_request_that_would_not_go_out_as_written_is_not_sent(
     assert exchange.outcome is Outcome.NOT_SENDABLE
     assert exchange.error
     assert not exchange.request_was_sent
+    assert receiver.connections == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("Host", "other.test"), ("Content-Length", "22")),
+        (("Host", "{host}"), ("Content-Length", "21")),
+        (("Host", "{host}"), ("Content-Length", "022")),
+        (("Host", "{host}"),),
+        (("Content-Length", "22"),),
+    ],
+)
+def test_a_request_must_name_its_host_and_length_rightly(
+    transport: Transport, receiver: HostileReceiver, headers: tuple[tuple[str, str], ...]
+) -> None:
+    request = request_to(f"{receiver.origin}/ok")
+    host = request.url.host_header
+    wrong = tuple((name, value.format(host=host)) for name, value in headers)
+    exchange = send_one(transport, replace(request, headers=wrong))
+    assert exchange.outcome is Outcome.NOT_SENDABLE
     assert receiver.connections == 0
 
 
