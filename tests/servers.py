@@ -97,7 +97,7 @@ def start_postgres(data_dir: Path, *, durable: bool) -> Iterator[Server]:
         command += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
     url = f"postgres://postgres@{quote(str(data_dir), safe='')}:5432/postgres"
     log = data_dir / "postgres.log"
-    with _running(command, log=log, stop_signal="INT", account=account) as pid:
+    with running(command, log=log, stop_signal="INT", account=account) as pid:
         yield Server(url, pid)
 
 
@@ -113,18 +113,19 @@ def start_redis(data_dir: Path, *, durable: bool, port: int | None = None) -> It
         *(str(_redis_program()), "--bind", "127.0.0.1", "--port", str(port)),
         *("--dir", str(data_dir), "--save", "", "--appendonly", "yes" if durable else "no"),
     ]
-    with _running(command, log=data_dir / "redis.log", stop_signal="TERM") as pid:
+    with running(command, log=data_dir / "redis.log", stop_signal="TERM") as pid:
         yield Server(f"redis://127.0.0.1:{port}/0", pid)
 
 
 @contextmanager
-def _running(
+def running(
     command: Sequence[str],
     *,
     log: Path,
     stop_signal: str,
     account: pwd.struct_passwd | None = None,
 ) -> Iterator[int]:
+    """Run a server and give its process id once its log says that it is ready."""
     with log.open("ab") as output:
         log_start = output.tell()
         # A session of its own: Ctrl-C is for the command, which may still want its server.

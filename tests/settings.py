@@ -20,6 +20,7 @@ for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ[name] = os.environ[f"TEST_{name}"]
 os.environ |= {
     "DISPATCHER_DATA_DIR": DATA_FOLDER,
+    "DISPATCHER_STATIC_ROOT": DATA_FOLDER,
     "DISPATCHER_SECRET_KEY": "for tests only " * 3,
     "DISPATCHER_ENCRYPTION_KEYS": "dGhlc2UgYXJlIDMyIGJ5dGVzIGZvciB0ZXN0cy4uLi4=",
     "DISPATCHER_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
