@@ -1,4 +1,4 @@
-"""Registers the app with Django, and its lookup with the UUID field."""
+"""Registers the app with Django."""
 
 from django.apps import AppConfig
 
@@ -7,7 +7,3 @@ class DeliveriesConfig(AppConfig):
     """See the README's "Where is …?" table."""
 
     name = "deliveries"
-
-    def ready(self) -> None:
-        """Make `id__among` known."""
-        from deliveries import among  # noqa: F401  # importing registers it

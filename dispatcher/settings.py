@@ -54,7 +54,7 @@ DISPATCHER_LEASE_SECONDS = env.int(
 """How long a claimed delivery belongs to one worker: a killed worker's are sent again after it."""
 
 DISPATCHER_IN_FLIGHT_LIMIT = env.int(
-    "DISPATCHER_IN_FLIGHT_LIMIT", 500, validate=validate.Range(min=1, max=10_000)
+    "DISPATCHER_IN_FLIGHT_LIMIT", 1000, validate=validate.Range(min=1, max=10_000)
 )
 """Requests under way at once in one worker process."""
 

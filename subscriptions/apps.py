@@ -1,4 +1,4 @@
-"""Registers the app with Django."""
+"""Registers the app with Django, and its lookup with the UUID field."""
 
 from django.apps import AppConfig
 
@@ -7,3 +7,7 @@ class SubscriptionsConfig(AppConfig):
     """See the README's "Where is …?" table."""
 
     name = "subscriptions"
+
+    def ready(self) -> None:
+        """Make `id__among` known."""
+        from subscriptions import among  # noqa: F401  # importing registers it

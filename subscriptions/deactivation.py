@@ -102,7 +102,7 @@ def _lock_concerned(groups: dict[tuple[UUID, int], list[Verdict]]) -> dict[UUID,
         if not verdict.has_succeeded
     }
     concerned = Subscription.objects.filter(
-        Q(id__in=failing) | Q(id__in=everyone, failure_streak__gt=0)
+        Q(id__among=failing) | Q(id__among=everyone, failure_streak__gt=0)
     ).order_by("id")
     if connection.features.has_select_for_update:  # SQLite's transaction is exclusive as it is
         concerned = concerned.select_for_update(of=("self",), no_key=True)

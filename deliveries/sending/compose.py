@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -150,14 +151,21 @@ def request_headers(
         *signature_headers,
         *custom_headers.items(),
     )
-    unique: dict[str, tuple[str, str]] = {}
-    for name, value in all_headers:
-        unique.setdefault(name.lower(), (name, value))
-    headers = tuple(unique.values())
+    kept = _first_of_each(tuple([name for name, _ in all_headers]))
+    headers = tuple([all_headers[position] for position in kept])
     # The last wall against injection, whatever was stored: one line each, visible ASCII.
     if not _HEADER_BLOCK.fullmatch("".join([f"{name}: {value}\n" for name, value in headers])):
         raise NotComposable("A header of the subscription contains characters that cannot be sent.")
     return headers
+
+
+@lru_cache(maxsize=4096)  # the names are the same for all requests of a subscription
+def _first_of_each(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the positions of the names that were not there before, whatever their case."""
+    folded = [name.lower() for name in names]
+    return tuple(
+        [position for position, name in enumerate(folded) if folded.index(name) == position]
+    )
 
 
 def _format_headers(wire_format: str, event_type: str, message_id: str) -> Headers:

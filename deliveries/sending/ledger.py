@@ -7,6 +7,7 @@ one connection; failures are counted by the pump, which keeps what could not be 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ T = TypeVar("T")
 UNAVAILABLE = (OperationalError, InterfaceError)
 """What means "the database is away or overloaded": try the same again later."""
 
+CALL_FOR_HELP_SECONDS = 0.5
+"""Between wake-ups of other workers while the backlog lasts; each costs a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -46,6 +50,7 @@ class Ledger:
     def __init__(self, *, on_done: Callable[[], None]) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._on_done = on_done
+        self._next_call_at = 0.0
 
     def claim(
         self, *, limit: int, per_subscription: int, after: UUID, busy: Collection[UUID]
@@ -62,10 +67,17 @@ class Ledger:
                 busy=busy,
             )
             if claim.is_full:
-                wake.wake_a_worker()  # more is due than one process takes at once
+                self._wake_another()
             return _with_descriptions(claim)
 
         return self._submit(job)
+
+    def _wake_another(self) -> None:
+        """More is due than one process takes at once; but once in a while is enough."""
+        now = time.monotonic()
+        if now >= self._next_call_at:
+            self._next_call_at = now + CALL_FOR_HELP_SECONDS
+            wake.wake_a_worker()
 
     def record(self, results: Sequence[AttemptResult]) -> Future[list[UUID]]:
         """Record results; the future's value is the subscriptions that were deactivated."""

@@ -35,7 +35,7 @@ T = TypeVar("T")
 POLL_SECONDS = 1.0
 """How soon due work is found with no wake-up at all."""
 
-FLUSH_ROWS = 200
+FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.02
 """Results are recorded when there are so many, or so long after the first of them."""
 

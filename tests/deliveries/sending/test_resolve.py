@@ -156,8 +156,14 @@ def test_the_hosts_file_is_read(resolver: Resolver, dns: DnsStub) -> None:
     assert dns.count("localhost") == 0
 
 
-def test_a_name_is_not_completed_with_a_search_domain(dns: DnsStub, resolver: Resolver) -> None:
+def test_a_name_is_not_completed_with_a_search_domain(
+    dns: DnsStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALDOMAIN", "inside.test")  # what `search` is in resolv.conf
+    resolver = Resolver(servers=[dns.server])
+    dns.set("gone.test.inside.test", HEALTHY)
     assert resolve_one(resolver, "gone.test").failure is LookupFailure.NAME_NOT_FOUND
+    resolver.close()
     assert {name for name, _ in dns.queries} == {"gone.test"}
 
 
