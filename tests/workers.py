@@ -20,9 +20,13 @@ from django.conf import settings
 from django.db import connection
 
 from deliveries.sending.engine import start_pump, stop_pump
+from dispatcher.celery import app
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = "127.0.0.0/8"
+
+_WORKER_NAME = f"worker-{os.getpid()}@tests"
+"""Each process of the suite has workers of its own, on one broker."""
 
 
 def allow_loopback(settings: Any) -> None:
@@ -49,6 +53,7 @@ def sending() -> Iterator[None]:
             assert stop_pump(pump, timeout_seconds=20)
         return
     with worker_process() as worker:
+        eventually(lambda: _is_ready(worker), within_seconds=60)
         yield
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
@@ -58,7 +63,10 @@ def sending() -> Iterator[None]:
 def worker_process(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a Celery worker on the test's own database; killed at the end if it still runs."""
     worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "dispatcher", "worker", "-P", "threads", "-c", "1"],
+        [
+            *(sys.executable, "-m", "celery", "-A", "dispatcher", "worker"),
+            *("-P", "threads", "-c", "1", "-n", _WORKER_NAME),
+        ],
         cwd=ROOT,
         env=worker_environment() | environment,
     )
@@ -68,6 +76,12 @@ def worker_process(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
         if worker.poll() is None:
             worker.kill()
             worker.wait(10)
+
+
+def _is_ready(worker: subprocess.Popen[bytes]) -> bool:
+    """Ask over the broker, which it consumes from once all its parts have started."""
+    assert worker.poll() is None, "the worker ended"
+    return bool(app.control.ping(destination=[_WORKER_NAME], timeout=0.2))
 
 
 def worker_environment() -> dict[str, str]:

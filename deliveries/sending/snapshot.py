@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -51,7 +51,7 @@ _COLUMNS = (
     "wire_format",
 )
 _JSON_COLUMNS = ("signature_schemes", "custom_headers", "retry_schedule")
-_AS_TEXT = {f"{name}_text": Cast(name, TextField()) for name in _JSON_COLUMNS}
+_AS_TEXT = [Cast(name, TextField()) for name in _JSON_COLUMNS]
 """Decoded here, where the same few texts are decoded once."""
 
 
@@ -60,8 +60,8 @@ def load_snapshots(ids: Collection[UUID]) -> dict[UUID, SubscriptionSnapshot]:
     if not ids:
         return {}
     ciphertexts = _live_ciphertexts(ids)
-    rows = Subscription.objects.filter(id__among=ids).annotate(**_AS_TEXT)
-    rows = rows.values_list(*_COLUMNS, *_AS_TEXT)
+    found = Subscription.objects.filter(id__among=ids)
+    rows: Iterable[tuple[Any, ...]] = found.values_list(*_COLUMNS, *_AS_TEXT)
     return {row[0]: _snapshot(row, ciphertexts[row[0]]) for row in rows}
 
 
