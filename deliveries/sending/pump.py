@@ -233,8 +233,8 @@ class Pump(threading.Thread):
             jobs.hand_back = None  # where it failed, the leases lapse
         if jobs.cancel and jobs.cancel.done():
             cancelled, jobs.cancel = jobs.cancel, None
-            if not self._value(cancelled, now):
-                self._to_cancel.popleft()  # none left, or the next claim cancels them
+            if self._value(cancelled, now) == 0:
+                self._to_cancel.popleft()
 
     def _take_up_recording(self, future: Future[list[UUID]], now: float) -> None:
         deactivated = self._value(future, now)
