@@ -36,7 +36,14 @@ queue (subscription_id, due_at) AS (
 
 
 def queue_bounds(cursor: CursorWrapper) -> dict[str, UUID]:
-    """Return `floor` and `ceiling`: the ids between which all unfinished deliveries lie."""
+    """Return `floor` and `ceiling`: the ids between which all unfinished deliveries lie.
+
+    For the rest of the transaction, rows come in the queue index's order rather than sorted.
+    Today's partition has no statistics until autovacuum has been there, and without them the
+    planner takes an index of history and sorts each subscription's whole backlog: 70 ms a claim
+    instead of 4 with 50 000 due rows.
+    """
+    cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")
     return {
         "floor": _oldest_unfinished_day(cursor),
         "ceiling": first_id_of(timezone.now() + _CLOCKS_MAY_DIFFER),

@@ -188,7 +188,7 @@ def test_ten_failures_in_a_row_deactivate_and_cancel_the_rest(receiver: Threaded
 
 def test_a_stop_under_load_loses_nothing_and_doubles_nothing(receiver: ThreadedServer) -> None:
     subscription = make_subscription(project=make_project(), url=f"{receiver.origin}/slow")
-    events = [NewEvent("a.b", n) for n in range(120)]
+    events = [NewEvent("a.b", n) for n in range(400)]  # fifty at a time, for a second each
     publish_many(project=subscription.project, events=events)
     with sending():
         eventually(lambda: len(receiver.requests) >= 20)
@@ -197,7 +197,7 @@ def test_a_stop_under_load_loses_nothing_and_doubles_nothing(receiver: ThreadedS
     with sending():
         eventually(all_finished)
     assert sorted(json.loads(request.body)["data"] for request in receiver.requests) == list(
-        range(120)
+        range(400)
     )
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"succeeded"}
 

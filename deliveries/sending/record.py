@@ -136,7 +136,7 @@ UPDATE deliveries_delivery AS delivery SET
 FROM jsonb_to_recordset(%s::jsonb) AS change (
     id uuid, attempt_count int, status text, delay_seconds float8, tries int, outcome text,
     status_code int)
-WHERE delivery.id = change.id AND delivery.id >= %s AND delivery.id <= %s
+WHERE delivery.id = change.id AND delivery.id = ANY(%s::uuid[])
     AND delivery.attempt_count = change.attempt_count AND delivery.status = 'sending'
 RETURNING delivery.id
 """
@@ -167,10 +167,15 @@ def _move_postgres(recordings: Sequence[_Recording]) -> set[UUID]:
         }
         for recording in recordings
     ]
-    ids = [recording.result.delivery.id for recording in recordings]
+    ids = ",".join([recording.result.delivery.id.hex for recording in recordings])
     with connection.cursor() as cursor:
-        cursor.execute(_MOVE_POSTGRES, [msgspec.json.encode(changes).decode(), min(ids), max(ids)])
-        return {identifier for (identifier,) in cursor.fetchall()}
+        # Today's partition has no statistics until autovacuum has been there; without them the
+        # planner compares each row with each change (100 ms for 500 instead of 5).
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        cursor.execute(_MOVE_POSTGRES, [msgspec.json.encode(changes).decode(), f"{{{ids}}}"])
+        moved = {identifier for (identifier,) in cursor.fetchall()}
+        cursor.execute("SET LOCAL enable_nestloop = on")
+        return moved
 
 
 def _changes(recording: _Recording, now: datetime) -> dict[str, Any]:
