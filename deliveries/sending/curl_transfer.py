@@ -91,7 +91,6 @@ class CurlTransfer:
             (pycurl.HTTP09_ALLOWED, 0),
             (pycurl.HTTP_CONTENT_DECODING, 0),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
-            (pycurl.PIPEWAIT, 1),  # wait for HTTP/2 rather than open a connection per request
             (pycurl.TCP_NODELAY, 1),
             (pycurl.MAXAGE_CONN, max_idle_seconds),
             (pycurl.DNS_CACHE_TIMEOUT, 0),  # only ever asked for addresses
@@ -129,6 +128,9 @@ class CurlTransfer:
         url = request.url
         if url.url != self._url:
             curl.setopt(pycurl.URL, url.url)
+            # Wait for HTTP/2 rather than open a connection per request. Without TLS nothing tells
+            # the version before the first answer: everybody would wait for that one.
+            curl.setopt(pycurl.PIPEWAIT, url.scheme == "https")
             self._url = url.url
         if route is not self._route:
             curl.setopt(pycurl.CONNECT_TO, route.connect_to)

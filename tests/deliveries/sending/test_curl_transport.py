@@ -49,6 +49,20 @@ def test_a_connection_is_used_again(transport: CurlTransport, receiver: HostileR
     assert {exchange.remote_address for exchange in exchanges} == {"127.0.0.1"}
 
 
+def test_requests_to_one_receiver_do_not_wait_for_its_first_answer(
+    transport: CurlTransport, receiver: HostileReceiver
+) -> None:
+    """A first answer that never comes must not take the others' time."""
+    hanging = request_to(f"{receiver.origin}/hang")
+    quick = [request_to(f"{receiver.origin}/ok") for _ in range(5)]
+    for request in (hanging, *quick):
+        submit(transport, request, deadline_seconds=1.5)
+    outcomes = {id(e.request): e for e in collect_all(transport, 6, within_seconds=5)}
+    assert outcomes[id(hanging)].outcome is Outcome.TIMEOUT
+    assert [outcomes[id(request)].outcome for request in quick] == [Outcome.SUCCEEDED] * 5
+    assert max(outcomes[id(request)].duration_ms for request in quick) < 1000
+
+
 def test_a_request_on_a_dying_connection_is_not_sent_a_second_time(
     transport: CurlTransport, receiver: HostileReceiver
 ) -> None:
