@@ -16,7 +16,7 @@ from deliveries.models import Delivery
 from subscriptions.api_keys import make_key
 from tests.factories import make_project, make_subscription
 from tests.threaded_server import KEEP, Connection, ThreadedServer
-from tests.workers import ROOT, eventually, worker_environment, worker_process
+from tests.workers import ROOT, eventually, is_ready, worker_environment, worker_process
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -62,6 +62,7 @@ def test_an_event_published_over_rest_arrives_and_all_processes_stop_cleanly() -
             stack.enter_context(process("celery", "-A", "dispatcher", "beat")),
         ]
         eventually(lambda: answers(f"http://{site}/readyz"), within_seconds=60)
+        eventually(lambda: is_ready(processes[1]), within_seconds=60)
         response = requests.post(
             f"http://{site}/api/v1/projects/{project.slug}/events",
             json={"type": "a.b", "data": {"n": 1}},

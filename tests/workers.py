@@ -53,7 +53,7 @@ def sending() -> Iterator[None]:
             assert stop_pump(pump, timeout_seconds=20)
         return
     with worker_process() as worker:
-        eventually(lambda: _is_ready(worker), within_seconds=60)
+        eventually(lambda: is_ready(worker), within_seconds=60)
         yield
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
@@ -78,7 +78,7 @@ def worker_process(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
             worker.wait(10)
 
 
-def _is_ready(worker: subprocess.Popen[bytes]) -> bool:
+def is_ready(worker: subprocess.Popen[bytes]) -> bool:
     """Ask over the broker, which it consumes from once all its parts have started."""
     assert worker.poll() is None, "the worker ended"
     return bool(app.control.ping(destination=[_WORKER_NAME], timeout=0.2))
