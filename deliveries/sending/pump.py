@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -85,21 +85,12 @@ class _Jobs:
     cancel: Future[int] | None = None
 
 
-@dataclass(slots=True)
-class Progress:
-    """What readiness asks: is the pump turning, and does the database answer it."""
-
-    turned_at: float = field(default_factory=time.monotonic)
-    claimed_at: float = field(default_factory=time.monotonic)
-
-
 class Pump(threading.Thread):
     """Sends what is due until it is stopped; start it once."""
 
     def __init__(self, door: Door, settings: PumpSettings, *, on_crash: Callable[[], None]) -> None:
         super().__init__(name="pump", daemon=True)
         self._on_crash = on_crash
-        self.progress = Progress()
         self._door = door
         self._settings = settings
         self._slots = Slots(
@@ -148,7 +139,6 @@ class Pump(threading.Thread):
 
     def _turn(self) -> None:
         now = time.monotonic()
-        self.progress.turned_at = now
         if self._is_stopping:
             self._take_back_unsent()
         self._take_up_finished_jobs(now)
@@ -224,7 +214,6 @@ class Pump(threading.Thread):
         if jobs.claim and jobs.claim.done():
             future, jobs.claim = jobs.claim, None
             if work := self._value(future, now):
-                self.progress.claimed_at = now
                 self._take_in(work)
         if jobs.record and jobs.record.done():
             recorded, jobs.record = jobs.record, None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
 
@@ -64,12 +63,11 @@ def make_result(
 
 
 def results_of(
-    claim: Claim, outcome: Outcome, *, status_code: int | None = None, only: UUID | None = None
+    claim: Claim, outcome: Outcome, *, status_code: int | None = None
 ) -> list[AttemptResult]:
     """All of a claim's deliveries ended alike."""
     exchange = make_exchange(outcome, status_code=status_code)
     return [
         make_result(delivery, claim.snapshots[delivery.subscription_id], exchange)
         for delivery in claim.deliveries
-        if only in (None, delivery.id)
     ]
