@@ -19,6 +19,7 @@ from django.utils import timezone
 from deliveries import partitions
 from deliveries.models import Attempt, Delivery, Event, IdempotencyKey
 from subscriptions.ids import first_id_of
+from subscriptions.secret_rotation import forget_expired
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +38,9 @@ class Pruned:
 
 
 def prune(*, now: datetime | None = None) -> Pruned:
-    """Drop what is older than `DISPATCHER_RETENTION_DAYS`."""
+    """Drop what is older than `DISPATCHER_RETENTION_DAYS`, and secrets that sign no more."""
     cutoff = (now or timezone.now()) - timedelta(days=settings.DISPATCHER_RETENTION_DAYS)
-    rows = _delete_in_batches(IdempotencyKey, created_at__lt=cutoff)
+    rows = _delete_in_batches(IdempotencyKey, created_at__lt=cutoff) + forget_expired()
     if partitions.is_partitioned():
         pruned = _prune_partitions(cutoff, rows)
     else:

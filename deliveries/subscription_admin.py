@@ -115,7 +115,8 @@ class SubscriptionAdmin(Admin):
     _health = ("state", "failure_streak", moment("deactivated_at", "deactivated"),
                "deactivation_reason", "last_error", LAST_ERROR, "public_id",
                moment("created_at", "created"), moment("updated_at", "changed"))  # fmt: skip
-    _wire = ("wire_format", "signature_schemes", "custom_headers")
+    _wire = ("wire_format", "repsona_fields", "signature_schemes", "uses_default_secret",
+             "custom_headers")  # fmt: skip
     add_fieldsets = (
         (None, {"fields": ("project", "url", "description", "event_types")}),
         ("On the wire", {"fields": (*_wire, "secret")}),
@@ -162,7 +163,7 @@ class SubscriptionAdmin(Admin):
             return
         obj.pk = created.subscription.pk
         obj.refresh_from_db()
-        if not form.cleaned_data["secret"]:
+        if created.secret and not form.cleaned_data["secret"]:
             say_once(request, "The signing secret", created.secret)
 
     # ---- Columns ----------------------------------------------------------------------------

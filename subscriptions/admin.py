@@ -169,8 +169,8 @@ class EventTypeAdmin(Admin):
 
 @admin.register(SigningSecret)
 class SigningSecretAdmin(ReadOnlyAdmin):
-    """Which subscription has secrets since when; never what they are."""
+    """Which subscription, or project, has secrets since when; never what they are."""
 
-    list_display = ("subscription", CREATED, moment("expires_at", "expires"))
-    list_select_related = ("subscription",)
-    fields = ("subscription", CREATED, moment("expires_at", "expires"))
+    list_display = ("__str__", "subscription", "project", CREATED, moment("expires_at", "expires"))
+    list_select_related = ("subscription", "project")
+    fields = ("subscription", "project", CREATED, moment("expires_at", "expires"))

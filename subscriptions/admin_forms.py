@@ -129,7 +129,8 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
     class Meta:
         model = Subscription
         fields = ("project", "url", "description", "event_types", "wire_format",
-                  "signature_schemes", "custom_headers", "retry_schedule")  # fmt: skip
+                  "repsona_fields", "signature_schemes", "uses_default_secret",
+                  "custom_headers", "retry_schedule")  # fmt: skip
 
     def clean(self) -> dict[str, Any]:
         """Try what saving will do, and take it back: every rule speaks, none is repeated here."""

@@ -136,7 +136,17 @@ class Subscription(models.Model):
     description = models.CharField(max_length=500, blank=True)
     event_types = models.JSONField(help_text='Filters: full names, "Task.*", or "*".')
     wire_format = models.CharField(max_length=16, default="standard")
+    repsona_fields = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="In the repsona format: add model, modelId and action to the body.",
+    )
     signature_schemes = models.JSONField(help_text="Names of schemes; each adds its headers.")
+    uses_default_secret = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Sign with the project's default secret instead of its own.",
+    )
     custom_headers = models.JSONField(default=dict, blank=True)
     retry_schedule = models.JSONField(
         default=list, blank=True, help_text="Delays in seconds; empty: a failure is final."
@@ -185,10 +195,16 @@ class Subscription(models.Model):
 
 
 class SigningSecret(models.Model):
-    """What a subscription's requests are signed with, encrypted; several may be live at once."""
+    """What requests are signed with, encrypted: a subscription's own, or a project's default.
+
+    The newest signs for good. While it is rotated in, the one before signs too, until it expires.
+    """
 
     subscription = models.ForeignKey(
-        Subscription, on_delete=models.CASCADE, related_name="signing_secrets"
+        Subscription, null=True, on_delete=models.CASCADE, related_name="signing_secrets"
+    )
+    project = models.ForeignKey(
+        Project, null=True, on_delete=models.CASCADE, related_name="signing_secrets"
     )
     ciphertext = models.TextField(editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -197,7 +213,14 @@ class SigningSecret(models.Model):
     )
 
     class Meta:
-        ordering: ClassVar = ["-created_at", "-id"]
+        ordering: ClassVar = ["-id"]  # made under a lock of the owner's row; clocks may differ
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(subscription=None, project__isnull=False)
+                | Q(subscription__isnull=False, project=None),
+                name="signing_secret_has_one_owner",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Signing secret of {self.created_at:%Y-%m-%d}"

@@ -10,11 +10,17 @@ from typing import Any
 from rest_framework import serializers
 
 from subscriptions.models import Subscription
-from subscriptions.signing_secrets import SecretUnreadable, decrypt
-from subscriptions.strict_fields import Flag, NullWhenEmpty, PublicId, StrictSerializer, Text
+from subscriptions.secret_rotation import LONGEST_OVERLAP_HOURS, PreviousSecret, SecretState
+from subscriptions.signing_secrets import hint_of, signing_owner
+from subscriptions.strict_fields import (
+    Flag,
+    NullWhenEmpty,
+    Number,
+    PublicId,
+    StrictSerializer,
+    Text,
+)
 from subscriptions.subscription_settings import DESCRIPTION_LIMIT_CHARACTERS
-
-_HINT_CHARACTERS = 4
 
 
 class RetryScheduleField(serializers.Field[Any, Any, list[int], Any]):
@@ -37,8 +43,10 @@ class SubscriptionSerializer(StrictSerializer):
     description = Text(required=False, allow_blank=True, max_length=DESCRIPTION_LIMIT_CHARACTERS)
     event_types = serializers.ListField(child=Text(allow_blank=True))
     wire_format = Text(required=False)
+    repsona_fields = Flag(required=False)
     signature_schemes = serializers.ListField(child=Text(), required=False, allow_null=True)
     secret = Text(write_only=True, required=False, allow_null=True)
+    uses_default_secret = Flag(required=False)
     secret_hint = serializers.SerializerMethodField()
     active = Flag(source="is_active", required=False)
     retry_schedule = RetryScheduleField(required=False, allow_null=True)
@@ -54,9 +62,28 @@ class SubscriptionSerializer(StrictSerializer):
     updated_at = serializers.DateTimeField(read_only=True)
 
     def get_secret_hint(self, subscription: Subscription) -> str | None:
-        """Return the end of the newest secret: enough to tell two apart."""
-        newest = next(iter(subscription.signing_secrets.all()), None)
-        try:
-            return f"…{decrypt(newest.ciphertext)[-_HINT_CHARACTERS:]}" if newest else None
-        except SecretUnreadable:
-            return None
+        """Return the end of the newest secret that signs: enough to tell two apart."""
+        newest = next(iter(signing_owner(subscription).signing_secrets.all()), None)
+        return hint_of(newest) if newest else None
+
+
+class RotationSerializer(StrictSerializer):
+    """What can be said of a rotation."""
+
+    secret = Text(required=False, allow_null=True)
+    overlap_hours = Number(min_value=0, max_value=LONGEST_OVERLAP_HOURS, required=False)
+
+
+class PreviousSecretSerializer(serializers.Serializer[PreviousSecret]):
+    """The secret that signs beside the newest, while one is rotated in."""
+
+    hint = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class SecretSerializer(serializers.Serializer[SecretState]):
+    """The secret that signs; only routes with the scope `manage` answer with it."""
+
+    secret = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    previous = PreviousSecretSerializer()

@@ -72,6 +72,16 @@ class Flag(serializers.BooleanField):
         return data
 
 
+class Number(serializers.IntegerField):
+    """A JSON number without a fraction, and only that."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class PublicId(serializers.Field[UUID, str, str, Any]):
     """An id as it goes over the wire: `sub_` and 32 hexadecimal digits."""
 

@@ -20,7 +20,12 @@ from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.models import Project, Subscription
 from subscriptions.refusal import SettingRefused
 from subscriptions.secret_format import check_secret, generate_secret
-from subscriptions.signing_secrets import SecretUnreadable, add_secret, decrypt, live_secrets
+from subscriptions.signing_secrets import (
+    add_secret,
+    check_secrets_suit,
+    live_secrets,
+    signing_owner,
+)
 from subscriptions.subscription_settings import Settings, checked_columns
 
 
@@ -33,7 +38,8 @@ class Created:
     """A new subscription, and the only time that its secret comes by itself."""
 
     subscription: Subscription
-    secret: str
+    secret: str | None
+    """`None` where the project's default secret signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Changed:
 def create_subscription(project: Project, settings: Settings) -> Created:
     """Store a new subscription with its signing secret; raises `FieldsRefused`."""
     columns = checked_columns(settings, project=project)
-    secret = _checked_secret(settings.get("secret"), columns["signature_schemes"])
+    secret = _checked_secret(settings, columns["signature_schemes"])
     if settings.get("is_active") is False:
         columns |= {
             "is_active": False,
@@ -57,8 +63,10 @@ def create_subscription(project: Project, settings: Settings) -> Created:
         }
     with transaction.atomic():
         subscription = Subscription.objects.create(project=project, **columns)
+        # Its own even where the default signs: it is there when that choice is taken back.
         add_secret(subscription, secret)
-    return Created(subscription, secret)
+        _check_secrets(subscription)
+    return Created(subscription, None if subscription.uses_default_secret else secret)
 
 
 def change_subscription(subscription: Subscription, settings: Settings) -> Changed:
@@ -68,9 +76,8 @@ def change_subscription(subscription: Subscription, settings: Settings) -> Chang
     nothing about it.
     """
     if "secret" in settings:
-        raise FieldsRefused(
-            [FieldError("secret", "not_changeable", "The secret cannot be changed here.")]
-        )
+        message = "The secret is changed by rotating it: POST to …/secret/rotate."
+        raise FieldsRefused([FieldError("secret", "not_changeable", message)])
     with transaction.atomic():
         current = _lock(subscription)
         columns = checked_columns(settings, project=subscription.project, current=current)
@@ -109,11 +116,12 @@ def _store_changes(current: Subscription, columns: dict[str, Any]) -> None:
     changed = {name: value for name, value in columns.items() if getattr(current, name) != value}
     if not changed:
         return
-    if "signature_schemes" in changed:
-        _check_secrets_suit(current, changed["signature_schemes"])
     if "url" in changed:
         changed |= {"generation": F("generation") + 1, "failure_streak": 0}
     Subscription.objects.filter(id=current.id).update(**changed, updated_at=timezone.now())
+    if not changed.keys().isdisjoint({"signature_schemes", "uses_default_secret"}):
+        current.refresh_from_db()
+        _check_secrets(current)
 
 
 def _switch(current: Subscription, *, is_active: bool | None) -> bool:
@@ -123,21 +131,30 @@ def _switch(current: Subscription, *, is_active: bool | None) -> bool:
     return is_active is False and deactivation.deactivate(current)
 
 
-def _checked_secret(secret: str | None, schemes: Iterable[str]) -> str:
+def _checked_secret(settings: Settings, schemes: Iterable[str]) -> str:
+    secret = settings.get("secret")
     if secret is None:
         return generate_secret()
+    if settings.get("uses_default_secret"):
+        message = "The project's default secret signs: leave this out."
+        raise FieldsRefused([FieldError("secret", "not_used", message)])
     try:
         return check_secret(secret, schemes)
     except SettingRefused as refusal:
         raise FieldsRefused([FieldError("secret", "invalid", str(refusal))]) from None
 
 
-def _check_secrets_suit(current: Subscription, schemes: Iterable[str]) -> None:
+def _check_secrets(subscription: Subscription) -> None:
+    """Refuse what was just stored if the secrets that sign cannot do it by its schemes."""
+    owner = signing_owner(subscription)
+    if isinstance(owner, Project):
+        # Until this is stored the default secret must not be replaced by one that does not suit.
+        Project.objects.select_for_update(no_key=True).get(id=owner.id)
+        if not live_secrets(owner.signing_secrets.all()).exists():
+            message = "The project has no default secret yet."
+            raise FieldsRefused([FieldError("uses_default_secret", "unavailable", message)])
     try:
-        for secret in live_secrets(current.signing_secrets.all()):
-            check_secret(decrypt(secret.ciphertext), schemes)
+        check_secrets_suit(owner, subscription.signature_schemes)
     except SettingRefused as refusal:
-        message = f"The subscription's secret does not suit: {refusal}"
+        message = f"The secret that signs does not suit: {refusal}"
         raise FieldsRefused([FieldError("signature_schemes", "unsuitable", message)]) from None
-    except SecretUnreadable:
-        return  # an operator's case: what a secret is that nobody can read, nobody can judge

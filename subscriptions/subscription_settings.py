@@ -35,10 +35,13 @@ class Settings(TypedDict, total=False):
     description: str
     event_types: list[str]
     wire_format: str
+    repsona_fields: bool
     signature_schemes: list[str] | None
     """`None`: those of the wire format."""
     secret: str | None
     """Only when creating; `None`: one is generated."""
+    uses_default_secret: bool
+    """Sign with the project's default secret instead."""
     is_active: bool
     retry_schedule: list[int] | str | None
     """Delays in seconds, or a preset's name; `None`: no retries."""
@@ -66,6 +69,7 @@ def checked_columns(
             errors.append(FieldError(name, "invalid", str(refusal)))
     if errors:
         raise FieldsRefused(errors)
+    columns |= _repsona_fields(columns, current)
     return columns | _schemes(settings, columns, current)
 
 
@@ -82,7 +86,9 @@ def _checks(project: Project) -> dict[str, Callable[[Any], Any]]:
         "description": _check_description,
         "event_types": lambda filters: list(check_filters(filters)),
         "wire_format": check_wire_format,
+        "repsona_fields": _check_flag,
         "signature_schemes": lambda names: None if names is None else list(check_schemes(names)),
+        "uses_default_secret": _check_flag,
         "retry_schedule": lambda schedule: list(check_retry_schedule(schedule)),
         "custom_headers": check_custom_headers,
     }
@@ -104,6 +110,23 @@ def _check_description(text: object) -> str:
             f"The description has at most {DESCRIPTION_LIMIT_CHARACTERS} characters."
         )
     return text
+
+
+def _check_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingRefused("This is true or false.")
+    return value
+
+
+def _repsona_fields(columns: dict[str, Any], current: Subscription | None) -> dict[str, Any]:
+    """Let the option of one wire format go when another is chosen; refuse it with another."""
+    wire_format = columns.get("wire_format", current.wire_format if current else None)
+    if wire_format == "repsona":
+        return {}
+    if columns.get("repsona_fields"):
+        message = "Only the 'repsona' wire format has these fields."
+        raise FieldsRefused([FieldError("repsona_fields", "unsuitable", message)])
+    return {"repsona_fields": False}
 
 
 def _schemes(

@@ -2,13 +2,24 @@
 
 from django.urls import path
 
-from subscriptions.api import SubscriptionList, SubscriptionSecret
+from subscriptions.api.secrets import Secret, SecretExpiry, SecretRotation
+from subscriptions.api.subscriptions import SubscriptionList
+
+PROJECT = "projects/<slug:project>"
+SUBSCRIPTION = f"{PROJECT}/subscriptions/<str:subscription_id>"
 
 urlpatterns = [
-    path("projects/<slug:project>/subscriptions", SubscriptionList.as_view(), name="subscriptions"),
+    path(f"{PROJECT}/subscriptions", SubscriptionList.as_view(), name="subscriptions"),
+    path(f"{SUBSCRIPTION}/secret", Secret.as_view(), name="subscription-secret"),
     path(
-        "projects/<slug:project>/subscriptions/<str:subscription_id>/secret",
-        SubscriptionSecret.as_view(),
-        name="subscription-secret",
+        f"{SUBSCRIPTION}/secret/rotate",
+        SecretRotation.as_view(),
+        name="subscription-secret-rotate",
     ),
+    path(
+        f"{SUBSCRIPTION}/secret/expire", SecretExpiry.as_view(), name="subscription-secret-expire"
+    ),
+    path(f"{PROJECT}/secret", Secret.as_view(), name="default-secret"),
+    path(f"{PROJECT}/secret/rotate", SecretRotation.as_view(), name="default-secret-rotate"),
+    path(f"{PROJECT}/secret/expire", SecretExpiry.as_view(), name="default-secret-expire"),
 ]

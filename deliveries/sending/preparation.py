@@ -81,6 +81,7 @@ def _request(
         created_at=delivery.event_created_at,
         data=delivery.data,
         description=description,
+        repsona_fields=subscription.repsona_fields,
     )
     message_id = to_public("evt", delivery.event_id)
     signature_headers = sign(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from django.db.models import TextField
@@ -32,6 +33,7 @@ class SubscriptionSnapshot:
     is_deleted: bool
     url: str
     wire_format: str
+    repsona_fields: bool
     signature_schemes: tuple[str, ...]
     secrets: tuple[str, ...]
     """Plain text, newest first; empty when none could be decrypted (`secret_error` says why)."""
@@ -41,61 +43,82 @@ class SubscriptionSnapshot:
     """Delays in seconds."""
 
 
-_COLUMNS = (
-    "id",
-    "project_id",
-    "generation",
-    "is_active",
-    "deleted_at",
-    "url",
-    "wire_format",
-)
+class _Row(NamedTuple):
+    """What is read of a subscription, in this order; the last three as JSON text."""
+
+    id: UUID
+    project_id: int
+    generation: int
+    is_active: bool
+    deleted_at: datetime | None
+    url: str
+    wire_format: str
+    repsona_fields: bool
+    uses_default_secret: bool
+    signature_schemes: str
+    custom_headers: str
+    retry_schedule: str
+
+
 _JSON_COLUMNS = ("signature_schemes", "custom_headers", "retry_schedule")
+_COLUMNS = tuple(name for name in _Row._fields if name not in _JSON_COLUMNS)
 _AS_TEXT = [Cast(name, TextField()) for name in _JSON_COLUMNS]
 """Decoded here, where the same few texts are decoded once."""
 
 
 def load_snapshots(ids: Collection[UUID]) -> dict[UUID, SubscriptionSnapshot]:
-    """Read these subscriptions and their live secrets; two queries, and no model is built."""
+    """Read these subscriptions and their live secrets; no model is built.
+
+    Two queries; a third where projects' default secrets sign.
+    """
     if not ids:
         return {}
-    ciphertexts = _live_ciphertexts(ids)
     found = Subscription.objects.filter(id__among=ids)
-    rows: Iterable[tuple[Any, ...]] = found.values_list(*_COLUMNS, *_AS_TEXT)
-    return {row[0]: _snapshot(row, ciphertexts[row[0]]) for row in rows}
+    rows = [_Row(*row) for row in found.values_list(*_COLUMNS, *_AS_TEXT)]
+    own = _live_ciphertexts("subscription", ids)
+    defaults = _live_ciphertexts(
+        "project", {row.project_id for row in rows if row.uses_default_secret}
+    )
+    return {
+        row.id: _snapshot(row, defaults[row.project_id] if row.uses_default_secret else own[row.id])
+        for row in rows
+    }
 
 
-def _live_ciphertexts(ids: Collection[UUID]) -> defaultdict[UUID, list[str]]:
-    """Return the stored secrets that sign now, newest first, by subscription."""
-    rows = live_secrets(SigningSecret.objects.filter(subscription__in=ids))
-    found: defaultdict[UUID, list[str]] = defaultdict(list)
-    for subscription_id, ciphertext in rows.values_list("subscription_id", "ciphertext"):
-        found[subscription_id].append(ciphertext)
+def _live_ciphertexts(
+    owner: Literal["subscription", "project"], ids: Collection[Any]
+) -> defaultdict[Any, list[str]]:
+    """Return the stored secrets that sign now, newest first, by the id of who has them."""
+    found: defaultdict[Any, list[str]] = defaultdict(list)
+    if not ids:
+        return found
+    rows = live_secrets(SigningSecret.objects.filter(**{f"{owner}__in": ids}))
+    for owner_id, ciphertext in rows.values_list(f"{owner}_id", "ciphertext"):
+        found[owner_id].append(ciphertext)
     return found
 
 
-def _snapshot(row: tuple[Any, ...], ciphertexts: list[str]) -> SubscriptionSnapshot:
+def _snapshot(row: _Row, ciphertexts: list[str]) -> SubscriptionSnapshot:
     secrets: tuple[str, ...] = ()
     secret_error = ""
     try:
         secrets = tuple([decrypt(ciphertext) for ciphertext in ciphertexts])
     except SecretUnreadable as error:
         secret_error = str(error)
-    identifier, project_id, generation, is_active, deleted_at, url, wire_format, *texts = row
-    schemes, custom_headers, retry_schedule = map(_decoded, texts)
     return SubscriptionSnapshot(
-        id=identifier,
-        project_id=project_id,
-        generation=generation,
-        is_active=is_active,
-        is_deleted=deleted_at is not None,
-        url=url,
-        wire_format=wire_format,
-        signature_schemes=schemes,
+        id=row.id,
+        project_id=row.project_id,
+        generation=row.generation,
+        is_active=row.is_active,
+        is_deleted=row.deleted_at is not None,
+        url=row.url,
+        wire_format=row.wire_format,
+        repsona_fields=row.repsona_fields,
+        signature_schemes=_decoded(row.signature_schemes),
         secrets=secrets,
         secret_error=secret_error,
-        custom_headers=custom_headers,
-        retry_schedule=retry_schedule,
+        custom_headers=_decoded(row.custom_headers),
+        retry_schedule=_decoded(row.retry_schedule),
     )
 
 

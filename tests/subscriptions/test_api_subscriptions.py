@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -46,7 +45,9 @@ def test_a_new_subscription_has_defaults_for_what_was_not_given(
         "description": "",
         "event_types": ["Task.*"],
         "wire_format": "standard",
+        "repsona_fields": False,
         "signature_schemes": ["standard"],
+        "uses_default_secret": False,
         "secret_hint": f"…{secret[-4:]}",
         "active": True,
         "retry_schedule": [],
@@ -142,20 +143,6 @@ def test_a_secret_is_stored_encrypted_and_answered_only_when_it_is_new(
     assert secret not in SigningSecret.objects.get().ciphertext
 
 
-def test_the_secret_can_be_revealed_and_that_is_logged_without_it(
-    client_of_project: ApiClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    created = create(client_of_project)
-
-    with caplog.at_level(logging.INFO, "subscriptions"):
-        response = client_of_project.get(f"subscriptions/{created['id']}/secret")
-
-    assert response.json() == {"secret": created["secret"]}
-    assert response["Cache-Control"] == "no-store"
-    assert created["id"] in caplog.text
-    assert created["secret"] not in caplog.text
-
-
 def test_a_secret_that_cannot_be_decrypted_does_not_hide_the_subscription(
     client_of_project: ApiClient, settings: LazySettings
 ) -> None:
@@ -197,7 +184,7 @@ def test_a_list_costs_the_same_queries_however_long_it_is(
         create(client_of_project)
     client_of_project.get("subscriptions")  # the key's first use is written down
 
-    with django_assert_num_queries(3):  # the key, the subscriptions, their secrets
+    with django_assert_num_queries(4):  # the key, subscriptions, their secrets, the default one
         listed = client_of_project.get("subscriptions").json()
 
     assert len(listed["results"]) == 5

@@ -1,4 +1,4 @@
-"""Routes of subscriptions that concern nothing but them: list, create, reveal the secret.
+"""Routes of subscriptions that concern nothing but them: list and create.
 
 What else a subscription can be asked (change, delete, test) has to do with deliveries and is in
 `deliveries.api.subscriptions`.
@@ -6,7 +6,6 @@ What else a subscription can be asked (change, delete, test) has to do with deli
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -17,16 +16,12 @@ from rest_framework.response import Response
 from subscriptions.cursor_pages import PageQuery, page_response
 from subscriptions.ids import to_public
 from subscriptions.models import Project, Subscription
-from subscriptions.problems import Problem
 from subscriptions.project_scope import subscriptions_of
 from subscriptions.project_view import ProjectView
 from subscriptions.serializers import SubscriptionSerializer
-from subscriptions.signing_secrets import SecretUnreadable, reveal_newest
 from subscriptions.strict_fields import read_body, read_query
 from subscriptions.subscription_changes import create_subscription
 from subscriptions.subscription_settings import Settings
-
-logger = logging.getLogger(__name__)
 
 
 class SubscriptionList(ProjectView):
@@ -38,38 +33,21 @@ class SubscriptionList(ProjectView):
         """List the project's subscriptions, newest first."""
         return page_response(
             request,
-            subscriptions_of(self.project).prefetch_related("signing_secrets"),
+            subscriptions_of(self.project)
+            .select_related("project")
+            .prefetch_related("signing_secrets", "project__signing_secrets"),
             project=self.project,
             query=read_query(request, PageQuery),
             serializer=SubscriptionSerializer,
         )
 
     def post(self, request: Request, **_ids: str) -> Response:
-        """Create a subscription; only this answer holds its secret."""
+        """Create a subscription; of all answers about it only this one holds its own secret."""
         settings = cast("Settings", read_body(request, SubscriptionSerializer))
         created = create_subscription(self.project, settings)
         body = {**SubscriptionSerializer(created.subscription).data, "secret": created.secret}
         headers = {"Location": subscription_path(self.project, created.subscription)}
         return Response(body, status=HTTPStatus.CREATED, headers=headers)
-
-
-class SubscriptionSecret(ProjectView):
-    """`/projects/{project}/subscriptions/{id}/secret`: a secret forges requests, hence `manage`."""
-
-    scopes = {"GET": "manage"}
-
-    def get(self, _request: Request, **_ids: str) -> Response:
-        """Reveal the signing secret."""
-        subscription = self.find_subscription()
-        try:
-            secret = reveal_newest(subscription)
-        except SecretUnreadable as error:
-            logger.error("secret unreadable subscription=sub_%s: %s", subscription.id.hex, error)
-            raise Problem(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "The secret cannot be read; tell the operator."
-            ) from None
-        logger.info("secret revealed subscription=sub_%s key=%s", subscription.id.hex, self.api_key)
-        return Response({"secret": secret}, headers={"Cache-Control": "no-store"})
 
 
 def subscription_path(project: Project, subscription: Subscription) -> str:
