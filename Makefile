@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) \
 	--cov --cov-append --cov-report= --cov-fail-under=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fix lock clean
+.PHONY: help run test judges check fix lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: $(VENV)/dev ## Run all tests, on SQLite and then on PostgreSQL and Redis
 	@echo "== PostgreSQL and Redis"
 	@$(BIN)/python -m tests.servers $(PYTEST)
 	@$(BIN)/coverage report
+
+judges: ## Install verifiers from npm, which `make test` then asks too (needs Node.js)
+	cd tests/judges && npm ci --no-audit --no-fund
 
 check: $(VENV)/dev ## Check format, lint, types, imports, migrations and locks; edits nothing
 	$(BIN)/ruff format --check .

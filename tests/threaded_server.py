@@ -44,6 +44,12 @@ class Received:
     def header_lines(self) -> list[bytes]:
         return self.head.split(b"\r\n")[1:-2]
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """By name, in lower case."""
+        pairs = (line.decode().split(": ", 1) for line in self.header_lines)
+        return {name.lower(): value for name, value in pairs}
+
 
 class Connection:
     """One accepted connection, in the words that behaviours use."""
