@@ -80,6 +80,18 @@ def make_directory(name: str, path: Path) -> None:
         raise EnvError(f'Environment variable "{name}" invalid: {path} is not writable')
 
 
+def heartbeat_file(name: str) -> Path | None:
+    """Read where to leave signs of life, or `None`; the directory must be there, and writable."""
+    value = env.str(name, "")
+    path = Path(value)
+    if value and (not path.is_absolute() or not os.access(path.parent, os.W_OK | os.X_OK)):
+        raise EnvError(
+            f'Environment variable "{name}" invalid: write an absolute path in a directory that '
+            "can be written to"
+        )
+    return path if value else None
+
+
 def networks(name: str) -> tuple[IPNetwork, ...]:
     """Read CIDR networks, comma-separated; unset or empty means none."""
     return cast("tuple[IPNetwork, ...]", env.networks(name, ""))

@@ -21,6 +21,7 @@ from dispatcher.env import (
     dns_servers,
     encryption_keys,
     env,
+    heartbeat_file,
     make_directory,
     networks,
     read_or_create_key_file,
@@ -40,7 +41,10 @@ DISPATCHER_PORT = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535
 
 # ---- Sending --------------------------------------------------------------------------------
 
-DISPATCHER_TRANSPORT = env.str("DISPATCHER_TRANSPORT", "curl", validate=validate.OneOf(["curl"]))
+DISPATCHER_TRANSPORT = env.str(
+    "DISPATCHER_TRANSPORT", "curl", validate=validate.OneOf(["curl", "requests"])
+)
+"""What makes the requests; `requests` is for platforms without libcurl, and slower (ADR 8)."""
 DISPATCHER_ALLOWED_NETWORKS = networks("DISPATCHER_ALLOWED_NETWORKS")
 DISPATCHER_DNS_SERVERS = dns_servers("DISPATCHER_DNS_SERVERS")
 
@@ -56,12 +60,15 @@ DISPATCHER_LEASE_SECONDS = env.int(
 DISPATCHER_IN_FLIGHT_LIMIT = env.int(
     "DISPATCHER_IN_FLIGHT_LIMIT", 1000, validate=validate.Range(min=1, max=10_000)
 )
-"""Requests under way at once in one worker process."""
+"""Requests under way at once in one worker process; with the `requests` transport 100 at most."""
 
 DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION = env.int(
     "DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION", 50, validate=validate.Range(min=1, max=10_000)
 )
 """Requests under way at once to one subscription, in one worker process."""
+
+DISPATCHER_HEARTBEAT_FILE = heartbeat_file("DISPATCHER_HEARTBEAT_FILE")
+"""Touched by a worker whose pump gets on, and by beat: what health checks look at."""
 
 # ---- Storing --------------------------------------------------------------------------------
 
@@ -139,6 +146,9 @@ CELERY_BEAT_SCHEDULE = {
     "make-partitions": {"task": "deliveries.make_partitions", "schedule": timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULER = "dispatcher.beat:Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 10
+"""Seconds between two signs of life of beat, at the most."""
 
 CACHES = {
     "default": {
@@ -202,7 +212,12 @@ TEMPLATES = [
 ]
 STATIC_URL = "static/"
 STATIC_ROOT = env.path("DISPATCHER_STATIC_ROOT", BASE_DIR / "var" / "static")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "dispatcher.static_files.CollectedFiles"},
+}
 WHITENOISE_USE_FINDERS = DISPATCHER_EMBEDDED
+"""Files are served from where they stand, under their own names: nothing need be collected."""
 
 UNFOLD = {  # the admin's look
     "SITE_TITLE": "Webhook dispatcher",

@@ -176,6 +176,20 @@ def status_20(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 20 Weird\r\nContent-Length: 0\r\n\r\n")
 
 
+def http_2_status_line(connection: Connection) -> None:
+    """Speak HTTP/1.1, and call it HTTP/2."""
+    connection.send(b"HTTP/2 200\r\nContent-Length: 2\r\n\r\nok")
+
+
+def folded_first_header(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\n folded\r\nContent-Length: 2\r\n\r\nok")
+
+
+def negative_chunk(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nok\r\n0\r\n\r\n")
+    connection.pause()
+
+
 def http_09(connection: Connection) -> None:
     connection.send(b"hello, here is no header\n")
 
@@ -216,6 +230,10 @@ def cut_before_blank_line(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\n\r")
 
 
+def cut_before_trailers(connection: Connection) -> None:
+    connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n")
+
+
 def cut_in_body(connection: Connection) -> None:
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nok")
 
@@ -241,6 +259,12 @@ def early_413(connection: Connection) -> None:
     """Answer before the body was read, and close."""
     connection.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     connection.pause(0.3)
+
+
+def early_413_kept_open(connection: Connection) -> None:
+    """Answer before the body was read, and neither read it nor close."""
+    connection.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+    connection.pause()
 
 
 def dies_when_reused(connection: Connection) -> None:
@@ -285,6 +309,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
         no_content_with_body,
         status_999,
         status_20,
+        http_2_status_line,
+        folded_first_header,
+        negative_chunk,
         http_09,
         not_http,
         bad_chunks,
@@ -294,11 +321,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
         cut_in_status_line,
         cut_in_headers,
         cut_before_blank_line,
+        cut_before_trailers,
         cut_in_body,
         close_at_once,
         reset,
         reset_in_body,
         early_413,
+        early_413_kept_open,
         dies_when_reused,
         closes_silently,
     )
@@ -312,7 +341,11 @@ class HostileReceiver(ThreadedServer):
         self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
         super().__init__(
-            BEHAVIOURS, tls=tls, host=host, port=port, answered_early=frozenset({"early-413"})
+            BEHAVIOURS,
+            tls=tls,
+            host=host,
+            port=port,
+            answered_early=frozenset({"early-413", "early-413-kept-open"}),
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import h2.config
 import h2.connection
 import h2.events
+import h2.exceptions
 from h2.errors import ErrorCodes
 
 from tests.threaded_server import Connection, GoneError, ThreadedServer
@@ -72,7 +73,11 @@ class _Session:
             data = self._connection.receive()
             if self._is_retired:
                 continue  # after a GOAWAY, the client may leave in its own time
-            for event in self._h2.receive_data(data):
+            try:
+                events = self._h2.receive_data(data)
+            except h2.exceptions.ProtocolError as error:
+                raise GoneError from error  # spoken to in HTTP/1.1
+            for event in events:
                 self._take(event)
 
     def _take(self, event: h2.events.Event) -> None:

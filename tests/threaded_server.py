@@ -158,6 +158,8 @@ class ThreadedServer:
         return [received for received in self.requests if received.path == path]
 
     def close(self) -> None:
+        if self.is_closing.is_set():
+            return
         self.is_closing.set()
         # A thread that is inside of accept() keeps the listener open unless it is shut down.
         self._listener.shutdown(socket.SHUT_RDWR)

@@ -13,17 +13,13 @@ from typing import Any, Final
 
 import pycurl
 
-from deliveries.sending import curl_errors
-from deliveries.sending.curl_errors import Circumstances, Verdict
+from deliveries.sending import curl_errors, verdicts
+from deliveries.sending.curl_errors import Circumstances
 from deliveries.sending.kept_connections import KeptConnection, KeptConnections
 from deliveries.sending.request_head import header_lines
 from deliveries.sending.response_reader import ResponseReader
-from deliveries.sending.transport import (
-    BLOCKED_ADDRESS_ERROR,
-    Exchange,
-    OutboundRequest,
-    Outcome,
-)
+from deliveries.sending.transport import Exchange, Excuse, OutboundRequest, Outcome
+from deliveries.sending.verdicts import Verdict
 from subscriptions.address_guard import AddressPolicy, IPAddress
 
 # libcurl adds these by itself unless it is told not to; a name without a value removes.
@@ -33,9 +29,6 @@ _NO_CONNECT_LIMIT_MS: Final = 2**31 - 1
 """The deadline is the limit; libcurl's own default of 300 s shall not be."""
 
 _BODY_WORTH_RELEASING_BYTES: Final = 4096
-
-_SUCCEEDED: Final = Verdict(Outcome.SUCCEEDED, "")
-_BLOCKED: Final = Verdict(Outcome.BLOCKED_ADDRESS, BLOCKED_ADDRESS_ERROR)
 
 
 class Route:
@@ -209,8 +202,8 @@ class CurlTransfer:
             opened = socket.socket(wanted.family, wanted.socktype, wanted.protocol).detach()
         except (OSError, ValueError) as error:
             self._detail = f"opening a socket: {error}"
-            if isinstance(error, OSError) and curl_errors.is_our_shortage(error):
-                self._stopped_by = curl_errors.OUR_RESOURCES
+            if isinstance(error, OSError) and verdicts.is_our_shortage(error):
+                self._stopped_by = verdicts.OUR_RESOURCES
             return int(pycurl.SOCKET_BAD)
         self._opened = opened
         self._has_opened = True
@@ -218,14 +211,14 @@ class CurlTransfer:
 
     def _refuse(self, reason: str) -> int:
         self._detail = reason
-        self._stopped_by = _BLOCKED
+        self._stopped_by = verdicts.BLOCKED
         return int(pycurl.SOCKET_BAD)
 
     def _on_ready(self, *ends: Any) -> int:
         """Let the request go out on a connection that is ready, if it may."""
         if self._ready_at is not None and not self._was_declined_unread():
             # The kept-alive connection died, and libcurl is about to send the request again.
-            self._stopped_by = curl_errors.HUNG_UP_INSTEAD
+            self._stopped_by = verdicts.HUNG_UP_INSTEAD
             return int(pycurl.PREREQFUNC_ABORT)
         if ends[0] != self._route.text and ip_address(ends[0]) != self._route.address:
             self._refuse(f"{ends[0]}: not the address that was judged")
@@ -287,6 +280,7 @@ class CurlTransfer:
             response_body=response.body,
             is_truncated=response.is_truncated or (error_number != 0 and response.has_body_due),
             request_was_sent=self._ready_at is not None,
+            excuse=self._excuse(verdict),
         )
         if self._connection is not None and exchange.http_version == "2":
             self._connection.speaks_http2 = True
@@ -296,18 +290,21 @@ class CurlTransfer:
     def _judge(self, error_number: int) -> Verdict:
         response = self._response
         if response.status_code is not None:
-            # Whatever happened afterwards: the answer was there, in time.
-            if 200 <= response.status_code <= 299:
-                return _SUCCEEDED
-            sentence = f"The receiver answered with status {response.status_code}."
-            return Verdict(Outcome.HTTP_ERROR, sentence)
+            return verdicts.judge_status(response.status_code)
         if response.has_headers_over_limit:
-            return curl_errors.HEADERS_TOO_LARGE
+            return verdicts.HEADERS_TOO_LARGE
         if self._stopped_by is not None:
             return self._stopped_by
         if error_number == 0:
-            return curl_errors.CLOSED_IN_HEADERS  # libcurl takes an end of file for a blank line
+            return verdicts.CLOSED_IN_HEADERS  # libcurl takes an end of file for a blank line
         return curl_errors.verdict_on(error_number, self._circumstances())
+
+    def _excuse(self, verdict: Verdict) -> Excuse | None:
+        """Excuse a kept connection's end; one that many HTTP/2 requests shared did not die idle."""
+        if verdict is not verdicts.HUNG_UP_INSTEAD:
+            return None
+        was_shared = self._connection is not None and self._connection.speaks_http2
+        return None if was_shared else Excuse.STALE_CONNECTION
 
     def _circumstances(self) -> Circumstances:
         curl = self.curl

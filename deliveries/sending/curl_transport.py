@@ -13,7 +13,7 @@ from typing import Final
 import certifi
 import pycurl
 
-from deliveries.sending import curl_errors
+from deliveries.sending import curl_errors, verdicts
 from deliveries.sending.curl_transfer import CurlTransfer, Route
 from deliveries.sending.kept_connections import KeptConnections
 from deliveries.sending.request_head import NotSendable
@@ -182,6 +182,6 @@ def _not_sendable(request: OutboundRequest, error: Exception) -> Exchange:
     return Exchange(
         request=request,
         outcome=Outcome.NOT_SENDABLE,
-        error=curl_errors.OUR_SETUP.error,
+        error=verdicts.OUR_SETUP.error,
         operator_detail=str(error),
     )

@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.door import Door
+from deliveries.sending.heartbeat import Heartbeat
 from deliveries.sending.pump import Pump, PumpSettings
 from deliveries.sending.resolve import Resolver
+from deliveries.sending.transport import Transport
+from subscriptions.address_guard import AddressPolicy
 from subscriptions.outbound_policy import address_policy
 
 _running: list[Pump] = []
@@ -24,14 +26,16 @@ def start_pump(*, on_crash: Callable[[], None] = lambda: None) -> Pump:
 
     `on_crash` is called if the thread ends otherwise than by `stop_pump`.
     """
+    door, capacity = _make_door()
     pump = Pump(
-        _make_door(),
+        door,
         PumpSettings(
-            in_flight_limit=settings.DISPATCHER_IN_FLIGHT_LIMIT,
+            in_flight_limit=capacity,
             per_subscription=settings.DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION,
             request_deadline_seconds=settings.DISPATCHER_REQUEST_DEADLINE_SECONDS,
         ),
         on_crash=on_crash,
+        on_progress=Heartbeat(settings.DISPATCHER_HEARTBEAT_FILE).beat,
     )
     pump.start()
     _running.append(pump)
@@ -59,11 +63,26 @@ def wake_pump() -> bool:
     return bool(_running)
 
 
-def _make_door() -> Door:
+def _make_door() -> tuple[Door, int]:
+    """Return the way out, and how many requests may be under way on it at once."""
     policy = address_policy()
-    return Door(
-        transport=CurlTransport(policy=policy, max_connections=settings.DISPATCHER_IN_FLIGHT_LIMIT),
+    transport, capacity = _make_transport(policy)
+    door = Door(
+        transport=transport,
         resolver=Resolver(servers=settings.DISPATCHER_DNS_SERVERS or None),
         policy=policy,
         deadline_seconds=settings.DISPATCHER_REQUEST_DEADLINE_SECONDS,
     )
+    return door, capacity
+
+
+def _make_transport(policy: AddressPolicy) -> tuple[Transport, int]:
+    # Imported here: a platform without libcurl has no pycurl, and one with it needs no requests.
+    wanted: int = settings.DISPATCHER_IN_FLIGHT_LIMIT
+    if settings.DISPATCHER_TRANSPORT == "requests":
+        from deliveries.sending.requests_transport import CAPACITY, RequestsTransport
+
+        return RequestsTransport(policy=policy), min(wanted, CAPACITY)
+    from deliveries.sending.curl_transport import CurlTransport
+
+    return CurlTransport(policy=policy, max_connections=wanted), wanted

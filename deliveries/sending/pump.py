@@ -23,10 +23,12 @@ from deliveries.sending.attempt_log import log_attempt
 from deliveries.sending.claim import ClaimedDelivery
 from deliveries.sending.door import Door
 from deliveries.sending.ledger import UNAVAILABLE, Ledger, Work
+from deliveries.sending.outage import FEEL_EVERY_SECONDS, FEELERS, Outage
 from deliveries.sending.preparation import Ticket, prepare
 from deliveries.sending.record import AttemptResult
 from deliveries.sending.slots import Slots
 from deliveries.sending.transport import Exchange, Outcome
+from deliveries.workers import REPORT_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +85,24 @@ class _Jobs:
     record: Future[list[UUID]] | None = None
     hand_back: Future[None] | None = None
     cancel: Future[int] | None = None
+    report: Future[None] | None = None
 
 
 class Pump(threading.Thread):
     """Sends what is due until it is stopped; start it once."""
 
-    def __init__(self, door: Door, settings: PumpSettings, *, on_crash: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        door: Door,
+        settings: PumpSettings,
+        *,
+        on_crash: Callable[[], None],
+        on_progress: Callable[[], None],
+    ) -> None:
+        """`on_progress` is called from the thread each time the ledger has ended something."""
         super().__init__(name="pump", daemon=True)
         self._on_crash = on_crash
+        self._on_progress = on_progress
         self._door = door
         self._settings = settings
         self._slots = Slots(
@@ -99,6 +111,7 @@ class Pump(threading.Thread):
         self._ledger = Ledger(on_done=door.wake)
         self._jobs = _Jobs()
         self._back_off = _BackOff()
+        self._outage = Outage()
         self._claimed: deque[tuple[ClaimedDelivery, Work]] = deque()
         self._results: list[AttemptResult] = []
         self._recording: list[AttemptResult] = []
@@ -109,6 +122,7 @@ class Pump(threading.Thread):
         self._left_out: set[UUID] = set()
         self._last_subscription = UUID(int=0)
         self._last_claim_at = 0.0
+        self._report_at = 0.0
         self._is_stopping = False
 
     # ---- From any thread --------------------------------------------------------------------
@@ -165,8 +179,8 @@ class Pump(threading.Thread):
         if self._results and not self._jobs.record:
             return max(0.0, max(self._first_result_at + FLUSH_SECONDS, self._back_off.until) - now)
         if self._is_more_due and not self._jobs.claim and self._slots.free > 0:
-            wake_at = max(self._last_claim_at + CLAIM_PAUSE_SECONDS, self._back_off.until)
-            return max(0.0, wake_at - now)
+            pause = FEEL_EVERY_SECONDS if self._outage.since else CLAIM_PAUSE_SECONDS
+            return max(0.0, max(self._last_claim_at + pause, self._back_off.until) - now)
         return max(0.0, min(POLL_SECONDS, self._last_claim_at + POLL_SECONDS - now))
 
     # ---- Jobs of the ledger -----------------------------------------------------------------
@@ -184,6 +198,11 @@ class Pump(threading.Thread):
             self._jobs.cancel = self._ledger.cancel(self._to_cancel[0])
         if not self._jobs.claim and self._may_claim(now):
             self._begin_claim(now)
+        if not self._jobs.report and now >= self._report_at:
+            self._report_at = now + REPORT_SECONDS
+            self._jobs.report = self._ledger.report(
+                in_flight=self._slots.in_flight, own_outage_since=self._outage.since
+            )
 
     def _is_ripe(self, now: float) -> bool:
         return len(self._results) >= FLUSH_ROWS or now >= self._first_result_at + FLUSH_SECONDS
@@ -194,6 +213,8 @@ class Pump(threading.Thread):
         if len(self._results) + len(self._recording) > 2 * self._slots.limit:
             return False  # the database is behind: what it has to write comes first
         since_last = now - self._last_claim_at
+        if self._outage.since:
+            return since_last >= FEEL_EVERY_SECONDS
         if not self._is_more_due:
             return since_last >= POLL_SECONDS
         return self._slots.free >= self._slots.limit // 4 or since_last >= CLAIM_PAUSE_SECONDS
@@ -203,7 +224,7 @@ class Pump(threading.Thread):
         self._last_claim_at = now
         self._left_out = self._slots.busy(now=now)
         self._jobs.claim = self._ledger.claim(
-            limit=self._slots.free,
+            limit=min(self._slots.free, FEELERS) if self._outage.since else self._slots.free,
             per_subscription=self._slots.per_subscription,
             after=self._last_subscription,
             busy=self._left_out,
@@ -224,6 +245,9 @@ class Pump(threading.Thread):
             cancelled, jobs.cancel = jobs.cancel, None
             if self._value(cancelled, now) == 0:
                 self._to_cancel.popleft()
+        if jobs.report and jobs.report.done():
+            reported, jobs.report = jobs.report, None
+            self._value(reported, now)
 
     def _take_up_recording(self, future: Future[list[UUID]], now: float) -> None:
         deactivated = self._value(future, now)
@@ -235,6 +259,7 @@ class Pump(threading.Thread):
 
     def _value(self, future: Future[T], now: float) -> T | None:
         """Return a job's value, or `None` when the database was away; then back off."""
+        self._on_progress()
         try:
             value = future.result()
         except DatabaseError as error:
@@ -284,9 +309,10 @@ class Pump(threading.Thread):
     def _finish(self, exchange: Exchange) -> None:
         ticket: Ticket = exchange.request.ticket
         now = time.monotonic()
+        self._outage.note(exchange)
         self._slots.release(
             ticket.delivery.subscription_id,
-            has_succeeded=exchange.outcome is Outcome.SUCCEEDED,
+            has_succeeded=exchange.outcome is Outcome.SUCCEEDED or exchange.is_own_outage,
             seconds=exchange.duration_ms / 1000,
             now=now,
         )

@@ -132,6 +132,8 @@ def _status_of(status_line: bytes) -> int:
     return int(digits[0][:3]) if digits and digits[0][:3].isdigit() else 0
 
 
-def _version_of(status_line: bytes) -> str:
+def _version_of(status_line: bytes) -> str | None:
     protocol = status_line.split(b" ", 1)[0]
+    if not protocol.startswith(b"HTTP/"):
+        return None  # an answer that is none
     return protocol.removeprefix(b"HTTP/").decode("ascii", "replace")

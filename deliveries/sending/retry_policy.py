@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from deliveries.sending.transport import Outcome
+from deliveries.sending.transport import Excuse, Outcome
 
 JITTER = 0.2
 """Delays vary by this part either way, so that what failed together does not return together."""
@@ -59,6 +59,7 @@ def decide(
     schedule: tuple[int, ...],
     retry_after_seconds: int | None,
     is_redelivery: bool,
+    excuse: Excuse | None = None,
     jitter: Callable[[], float],
 ) -> RetryDecision:
     """Decide what follows an attempt that ended.
@@ -66,11 +67,14 @@ def decide(
     `tries_used` counts this one and is at least 1; `schedule` is a checked one; `jitter` gives
     0.0 to 1.0, such as `random.random`. A redelivery has one try. `Retry-After` (as parsed below)
     counts only for 429 and 503, and only lengthens the schedule's delay: an eager receiver cannot
-    hurry us, and without a schedule there is nothing to lengthen. A worker that was interrupted
+    hurry us, and without a schedule there is nothing to lengthen. What has an `excuse` is repeated
+    whatever the schedule says, and uses up no try. A worker that was interrupted
     decides nothing: the claim finds its delivery.
     """
-    if outcome is Outcome.OWN_OUTAGE:
+    if outcome is Outcome.OWN_OUTAGE or excuse is Excuse.OWN_OUTAGE:
         return Retry(_jittered(OWN_OUTAGE_DELAY_SECONDS, jitter), uses_up_try=False)
+    if excuse is Excuse.STALE_CONNECTION:
+        return Retry(0.0, uses_up_try=False)
     if outcome is Outcome.HTTP_ERROR and status_code == _STATUS_GONE:
         return Final(deactivate_reason=GONE)
     if outcome in NEVER_RETRIED or is_redelivery or tries_used > len(schedule):

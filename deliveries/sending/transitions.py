@@ -53,6 +53,7 @@ def next_state(
         schedule=() if is_test else retry_schedule,
         retry_after_seconds=parse_retry_after(exchange.response_headers, now),
         is_redelivery=is_redelivery,
+        excuse=exchange.excuse,
         jitter=jitter,
     )
     if isinstance(decision, Retry):

@@ -7,7 +7,7 @@ hands over; the pump reads the exchanges. Values only: no Django, no Celery, no 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any, Protocol
 
 from subscriptions.address_guard import Destination, IPAddress
@@ -48,6 +48,16 @@ class Outcome(StrEnum):
     """The worker ended or lost its lease in mid-attempt; the receiver may have seen it."""
     OWN_OUTAGE = "own_outage"
     """Our own DNS or egress failed for everything at once; no byte was sent."""
+
+
+class Excuse(Enum):
+    """What a receiver cannot help, although its answer is missing."""
+
+    OWN_OUTAGE = auto()
+    """The request was sent, and then our own network reached nobody."""
+    STALE_CONNECTION = auto()
+    """A connection that had served before ended instead of answering: most probably the receiver
+    had just closed it as idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,13 @@ class Exchange:
     off."""
     request_was_sent: bool = False
     """True as soon as any byte of the request may have left this machine."""
+    excuse: Excuse | None = None
+    """Why its end says nothing about the receiver; such an attempt is repeated."""
+
+    @property
+    def is_own_outage(self) -> bool:
+        """Whether our own network was down, before or after the request was sent."""
+        return self.outcome is Outcome.OWN_OUTAGE or self.excuse is Excuse.OWN_OUTAGE
 
 
 class Transport(Protocol):

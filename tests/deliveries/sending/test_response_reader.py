@@ -61,9 +61,11 @@ def test_trailers_neither_change_the_headers_nor_go_on_for_ever() -> None:
         (b"HTTP/1.1 200 OK\r\n", "1.1"),
         (b"HTTP/1.0 200 OK\r\n", "1.0"),
         (b"HTTP/2 200\r\n", "2"),
+        (b"\r\n", None),
+        (b"ICY 200 OK\r\n", None),
     ],
 )
-def test_the_version_is_that_of_the_status_line(line: bytes, version: str) -> None:
+def test_the_version_is_that_of_the_status_line(line: bytes, version: str | None) -> None:
     assert read(line).http_version == version
     assert ResponseReader().http_version is None
 

@@ -19,7 +19,7 @@ from deliveries.sending.retry_policy import (
     decide,
     parse_retry_after,
 )
-from deliveries.sending.transport import Outcome
+from deliveries.sending.transport import Excuse, Outcome
 
 NOW = datetime(1994, 11, 6, 8, 49, 0, tzinfo=UTC)
 DAY = 86_400
@@ -104,6 +104,25 @@ def test_our_own_outage_is_tried_again_soon_at_nobody_s_expense(
     )
 
     assert ours == Retry(15.0, uses_up_try=False)
+
+
+@pytest.mark.parametrize("schedule", [(), (5, 300)])
+@pytest.mark.parametrize("is_redelivery", [False, True])
+@pytest.mark.parametrize(
+    ("excuse", "delay_seconds"), [(Excuse.OWN_OUTAGE, 15.0), (Excuse.STALE_CONNECTION, 0.0)]
+)
+def test_what_the_receiver_cannot_help_is_repeated_at_nobody_s_expense(
+    schedule: tuple[int, ...], is_redelivery: bool, excuse: Excuse, delay_seconds: float
+) -> None:
+    excused = decision(
+        Outcome.TIMEOUT,
+        schedule=schedule,
+        is_redelivery=is_redelivery,
+        tries_used=9,
+        excuse=excuse,
+    )
+
+    assert excused == Retry(delay_seconds, uses_up_try=False)
 
 
 @pytest.mark.parametrize(("chance", "expected"), [(0.0, 240.0), (0.5, 300.0), (1.0, 360.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from deliveries.sending.curl_transport import CurlTransport
+from deliveries.sending.requests_transport import RequestsTransport
 from deliveries.sending.transport import Transport
 from subscriptions.address_guard import AddressPolicy
 from tests.outbound import LOOPBACK_ALLOWED
@@ -14,13 +15,33 @@ class MakesTransport(Protocol):
     """Makes a transport; closing it is the caller's."""
 
     def __call__(
-        self, *, policy: AddressPolicy = LOOPBACK_ALLOWED, ca_file: str | None = None
+        self,
+        *,
+        policy: AddressPolicy = LOOPBACK_ALLOWED,
+        ca_file: str | None = None,
+        max_idle_seconds: int = 3,
     ) -> Transport:
         """Make one that trusts the authorities in `ca_file`, the public ones by default."""
 
 
-def _curl(*, policy: AddressPolicy = LOOPBACK_ALLOWED, ca_file: str | None = None) -> Transport:
-    return CurlTransport(policy=policy, max_connections=100, ca_file=ca_file)
+def _curl(
+    *,
+    policy: AddressPolicy = LOOPBACK_ALLOWED,
+    ca_file: str | None = None,
+    max_idle_seconds: int = 3,
+) -> Transport:
+    return CurlTransport(
+        policy=policy, max_connections=100, ca_file=ca_file, max_idle_seconds=max_idle_seconds
+    )
 
 
-TRANSPORTS: dict[str, MakesTransport] = {"curl": _curl}
+def _requests(
+    *,
+    policy: AddressPolicy = LOOPBACK_ALLOWED,
+    ca_file: str | None = None,
+    max_idle_seconds: int = 3,
+) -> Transport:
+    return RequestsTransport(policy=policy, ca_file=ca_file, max_idle_seconds=max_idle_seconds)
+
+
+TRANSPORTS: dict[str, MakesTransport] = {"curl": _curl, "requests": _requests}
