@@ -207,3 +207,34 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Worker(models.Model):
+    """A process that sends, as it last reported; see `workers`."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=32)
+    started_at = models.DateTimeField(default=timezone.now)
+    seen_at = models.DateTimeField(help_text="By the database's clock.")
+    in_flight = models.PositiveIntegerField(default=0)
+    own_outage_since = models.DateTimeField(
+        null=True, help_text="While its own network reaches nobody."
+    )
+
+    class Meta:
+        ordering: ClassVar = ["host", "pid"]
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class PeriodicRun(models.Model):
+    """When a periodic task last began, so that any number of beats have one effect."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    began_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

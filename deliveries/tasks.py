@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from celery import shared_task
 
 from deliveries import partitions, pruning
+from deliveries.periodic import run_once
 from deliveries.sending import engine
+
+HOURLY = timedelta(hours=1)
 
 
 @shared_task(name="deliveries.send_due")
@@ -17,10 +22,10 @@ def send_due() -> None:
 @shared_task(name="deliveries.prune")
 def prune() -> None:
     """Drop history that is older than the retention time."""
-    pruning.prune()
+    run_once("prune", pruning.prune, every=HOURLY)
 
 
 @shared_task(name="deliveries.make_partitions")
 def make_partitions() -> None:
     """Keep the next two weeks' partitions ready."""
-    partitions.make_partitions()
+    run_once("make_partitions", partitions.make_partitions, every=HOURLY)

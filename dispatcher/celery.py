@@ -13,6 +13,7 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import ImproperlyConfigured
 from celery.worker import state
 from django.conf import settings
+from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dispatcher.settings")
 
@@ -30,6 +31,19 @@ _RECORDING_SECONDS = 5.0
 """On top of the request deadline: what recording the last results may take at shutdown."""
 
 
+_PARTITIONS_EVERY_SECONDS = 6 * 3600.0
+"""Beat does it every hour; without beat, events must find a partition all the same."""
+
+
+def _keep_partitions() -> None:
+    from deliveries import partitions
+
+    try:
+        partitions.make_partitions()
+    finally:
+        connection.close()  # the timer's thread's
+
+
 def _end_this_worker() -> None:
     """Stop the worker, so that whatever supervises it starts a new one."""
     state.should_stop = os.EX_SOFTWARE  # type: ignore[assignment]  # an exit status, or None
@@ -38,7 +52,7 @@ def _end_this_worker() -> None:
 class PumpStep(bootsteps.StartStopStep):
     """Starts the pump when the worker is up; lets it finish before the worker goes."""
 
-    requires = ("celery.worker.components:Pool",)
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Timer")
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
@@ -49,13 +63,14 @@ class PumpStep(bootsteps.StartStopStep):
             )
         self._pump: Any = None
 
-    def start(self, _parent: Any) -> None:
+    def start(self, parent: Any) -> None:
         """Start sending."""
         from deliveries import partitions  # models need the app registry
         from deliveries.sending.engine import start_pump
 
         partitions.make_partitions()
         self._pump = start_pump(on_crash=_end_this_worker)
+        parent.timer.call_repeatedly(_PARTITIONS_EVERY_SECONDS, _keep_partitions)
 
     def close(self, _parent: Any) -> None:
         """Claim nothing more, at once."""

@@ -8,7 +8,7 @@ which the API must not go away. Needs no key, so it tells no addresses and no er
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,7 +22,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from deliveries.backlog import oldest_overdue_seconds
+from deliveries.models import Worker
 from deliveries.partitions import days_covered_ahead
+from deliveries.workers import LIVING_SECONDS, living_workers
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ def _database_checks() -> dict[str, Check]:
             _limit_query_time()
             days = days_covered_ahead()
             waited_seconds = oldest_overdue_seconds()
+            workers = list(living_workers())
     except (DatabaseError, InterfaceError) as error:
         logger.warning("not ready: database: %s", error)
         return {"database": Check(False, True, "does not answer, or is not migrated")}
@@ -92,6 +95,18 @@ def _database_checks() -> dict[str, Check]:
             f"the oldest due delivery waits for {waited_seconds:.0f} s, "
             f"less than {OVERDUE_LIMIT_SECONDS:.0f} s needed",
         ),
+        **_worker_checks(workers),
+    }
+
+
+def _worker_checks(workers: Sequence[Worker]) -> dict[str, Check]:
+    """Judge what workers said last; not required, since events are taken in without them."""
+    cut_off = sum(worker.own_outage_since is not None for worker in workers)
+    return {
+        "workers": Check(
+            bool(workers), False, f"{len(workers)} made progress in the last {LIVING_SECONDS} s"
+        ),
+        "egress": Check(cut_off == 0, False, f"{cut_off} workers can reach no receiver at all"),
     }
 
 

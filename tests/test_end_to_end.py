@@ -23,6 +23,7 @@ from deliveries.payload import payload_from_json
 from subscriptions.models import Subscription
 from subscriptions.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
+from tests.hostile_receiver import dies_when_reused
 from tests.threaded_server import KEEP, Connection, ThreadedServer
 from tests.workers import allow_loopback, eventually, sending, worker_process
 
@@ -50,7 +51,14 @@ def accept_slowly(connection: Connection) -> bool:
 @pytest.fixture
 def receiver() -> Iterator[ThreadedServer]:
     """A receiver with a path per temper."""
-    server = ThreadedServer({"accept": accept, "refuse": refuse, "slow": accept_slowly})
+    server = ThreadedServer(
+        {
+            "accept": accept,
+            "refuse": refuse,
+            "slow": accept_slowly,
+            "dies-when-reused": dies_when_reused,
+        }
+    )
     yield server
     server.close()
 
@@ -157,6 +165,21 @@ def test_an_event_whose_broker_was_down_is_sent(receiver: ThreadedServer) -> Non
         publish(project=subscription.project, event_type="a.b", data={})
         eventually(all_finished)
     assert len(receiver.requests) == 1
+
+
+def test_a_connection_that_dies_under_a_request_loses_nothing(receiver: ThreadedServer) -> None:
+    subscription = make_subscription(url=f"{receiver.origin}/dies-when-reused")
+    with sending():
+        for n in range(4):  # without a retry schedule
+            publish(project=subscription.project, event_type="a.b", data=n)
+            eventually(all_finished)
+
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"succeeded"}
+    ends = Counter(Attempt.objects.values_list("outcome", flat=True))
+    assert ends == {"succeeded": 4, "connection_failed": 1}
+    assert [json.loads(request.body)["data"] for request in receiver.requests] == [0, 1, 1, 2, 3]
+    subscription.refresh_from_db()
+    assert subscription.failure_streak == 0
 
 
 def test_ten_failures_in_a_row_deactivate_and_cancel_the_rest(receiver: ThreadedServer) -> None:

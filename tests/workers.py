@@ -46,17 +46,24 @@ def eventually(condition: Callable[[], bool], *, within_seconds: float = 20.0) -
 def sending() -> Iterator[None]:
     """Send what is due while the context lasts, by whatever sends in this home."""
     if settings.DISPATCHER_EMBEDDED:
-        pump = start_pump()
-        try:
+        with sending_in_this_process():
             yield
-        finally:
-            assert stop_pump(pump, timeout_seconds=20)
         return
     with worker_process() as worker:
         eventually(lambda: is_ready(worker), within_seconds=60)
         yield
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
+
+
+@contextmanager
+def sending_in_this_process() -> Iterator[None]:
+    """Send what is due while the context lasts, by a pump of this process."""
+    pump = start_pump()
+    try:
+        yield
+    finally:
+        assert stop_pump(pump, timeout_seconds=20)
 
 
 @contextmanager

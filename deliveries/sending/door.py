@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
+from deliveries.sending.egress_watch import EgressWatch
 from deliveries.sending.resolve import TICK_SECONDS, Lookup, LookupFailure, Resolver
 from deliveries.sending.transport import (
     BLOCKED_ADDRESS_ERROR,
@@ -83,13 +84,14 @@ class Door:
         self._under_way: dict[int, _UnderWay] = {}
         """By the identity of the request, which comes back with the exchange; the oldest first."""
         self._ended: list[Exchange] = []
+        self._egress = EgressWatch(on_news=transport.wake)
         self._is_woken = False
         resolver.call_when_answered(transport.wake)
 
     @property
     def in_flight(self) -> int:
         """How many requests were submitted and not yet returned."""
-        return len(self._under_way) + len(self._ended)
+        return len(self._under_way) + len(self._egress) + len(self._ended)
 
     def submit(self, request: OutboundRequest) -> None:
         """Begin a request; `collect` returns its exchange, however it ends."""
@@ -120,11 +122,12 @@ class Door:
         while True:
             self._take_lookups()
             patience = 0.0 if self._ended else until - time.monotonic()
-            if self._resolver.is_busy:
+            if self._resolver.is_busy or self._egress:
                 patience = min(patience, TICK_SECONDS)
             for exchange in self._transport.collect(max(0.0, patience)):
                 self._settle(exchange)
             self._take_lookups()
+            self._ended += self._egress.judged()
             self._end_overdue()
             if self._ended or self._is_woken or time.monotonic() >= until:
                 break
@@ -209,7 +212,8 @@ class Door:
         del self._under_way[id(exchange.request)]
         if under_way.tries > 1:
             exchange = replace(exchange, duration_ms=_ms_since(under_way.began_at))
-        self._ended.append(exchange)
+        if not self._egress.holds_back(exchange):
+            self._ended.append(exchange)
 
     # ---- Ends without the transport ------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from deliveries.models import Delivery
 from deliveries.sending.claim import Claim, ClaimedDelivery, claim_due
 from deliveries.sending.record import AttemptResult, hand_back, record_results
 from deliveries.sending.snapshot import describe_event_types
+from deliveries.workers import Reporter
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ class Ledger:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._on_done = on_done
         self._next_call_at = 0.0
+        self._reporter = Reporter()
 
     def claim(
         self, *, limit: int, per_subscription: int, after: UUID, busy: Collection[UUID]
@@ -93,19 +96,29 @@ class Ledger:
             lambda: cancel_batch(subscription_id, reason=Delivery.EndReason.DEACTIVATED)
         )
 
+    def report(self, *, in_flight: int, own_outage_since: datetime | None) -> Future[None]:
+        """Write down that this worker makes progress."""
+        return self._submit(
+            lambda: self._reporter.report(in_flight=in_flight, own_outage_since=own_outage_since)
+        )
+
     def close(self) -> None:
         """Finish what was submitted and release the connection, which is that thread's own."""
-        self._thread.submit(_close_connection)
+        self._thread.submit(self._leave)
         self._thread.shutdown(wait=True)
+
+    def _leave(self) -> None:
+        try:
+            self._reporter.leave()
+        except DatabaseError:  # its row grows old instead
+            logger.warning("the worker's row could not be removed", exc_info=True)
+        finally:
+            connection.close()  # this thread's
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         future = self._thread.submit(_with_fresh_connection, job)
         future.add_done_callback(lambda _: self._on_done())
         return future
-
-
-def _close_connection() -> None:
-    connection.close()  # this thread's
 
 
 def _with_fresh_connection(job: Callable[[], Any]) -> Any:

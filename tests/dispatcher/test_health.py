@@ -18,6 +18,7 @@ from deliveries import partitions
 from deliveries.backlog import oldest_overdue_seconds
 from deliveries.ingest import publish
 from deliveries.models import Delivery
+from deliveries.workers import Reporter
 from tests.factories import make_subscription
 from tests.outages import dead_redis
 
@@ -51,10 +52,13 @@ def test_a_process_that_runs_is_healthy_without_asking_the_database() -> None:
 
 @pytest.mark.django_db
 def test_it_is_ready_when_everything_answers() -> None:
+    Reporter().report(in_flight=0, own_outage_since=None)
+
     status, checks = readyz()
 
     assert status == 200
-    assert set(checks) == {"database", "partitions", "overdue", "broker", "cache"}
+    names = {"database", "partitions", "overdue", "workers", "egress", "broker", "cache"}
+    assert set(checks) == names
     assert all(check["ok"] for check in checks.values())
 
 
@@ -73,6 +77,28 @@ def test_it_is_not_ready_without_the_database_and_says_so_without_details() -> N
 def test_only_looking_is_allowed(path: str) -> None:
     assert Client().post(path).status_code == 405
     assert Client().head(path).status_code == 200
+
+
+# ---- Workers --------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_it_is_ready_without_workers_and_says_that_there_are_none() -> None:
+    status, checks = readyz()
+
+    assert status == 200
+    assert checks["workers"]["ok"] is False
+
+
+@pytest.mark.django_db
+def test_it_says_when_a_worker_reaches_nobody() -> None:
+    Reporter().report(in_flight=0, own_outage_since=timezone.now())
+
+    status, checks = readyz()
+
+    assert status == 200
+    assert checks["workers"]["ok"] is True
+    assert checks["egress"]["ok"] is False
 
 
 # ---- Overdue deliveries ---------------------------------------------------------------------
