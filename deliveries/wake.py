@@ -19,6 +19,9 @@ from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
+QUEUE = "deliveries"
+"""The workers' own queue: in somebody's Django project, other workers leave it alone."""
+
 _FLAG = "deliveries.wake"
 _FLAG_SECONDS = 5
 """A flag whose message was lost must not silence the next ones for long."""
@@ -89,6 +92,7 @@ def _send() -> None:
         current_app.send_task(
             "deliveries.send_due",
             producer=producer,
+            queue=QUEUE,
             retry=False,
             ignore_result=True,
         )

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import django_stubs_ext
 from cryptography.fernet import Fernet
 from django.core.management.utils import get_random_secret_key
 from django.templatetags.static import static
@@ -26,8 +25,6 @@ from dispatcher.env import (
     networks,
     read_or_create_key_file,
 )
-
-django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.path("DISPATCHER_DATA_DIR", BASE_DIR / "var" / "data")

@@ -1,6 +1,10 @@
 """Registers the app with Django, and its lookup with the UUID field."""
 
+import django_stubs_ext
 from django.apps import AppConfig
+
+# Before any model or admin class is made: they are written with their types.
+django_stubs_ext.monkeypatch()
 
 
 class SubscriptionsConfig(AppConfig):

@@ -1,0 +1,87 @@
+"""The page of the API names every route, scope and member that the code has, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from django.urls import URLPattern
+from rest_framework import serializers
+
+import deliveries.urls
+import subscriptions.urls
+from deliveries.serializers import AttemptSerializer, DeliveryQuery, DeliverySerializer
+from subscriptions.serializers import RotationSerializer, SubscriptionSerializer
+from subscriptions.strict_fields import StrictSerializer
+from tests.api_client import ApiClient
+from tests.docs.pages import blocks_of, rows_of, section_of
+from tests.factories import make_project
+
+PAGE = "docs/reference/api.md"
+
+
+def test_every_route_and_its_scope_is_listed_and_no_other() -> None:
+    listed = {(row[0], row[1]) for row in rows_of(section_of(PAGE, "Routes"))}
+    assert listed == set(_routes())
+
+
+def _routes() -> list[tuple[str, str]]:
+    patterns: list[URLPattern] = [*subscriptions.urls.urlpatterns, *deliveries.urls.urlpatterns]
+    return [
+        (f"{method} {_shown(pattern)}", scope)
+        for pattern in patterns
+        for method, scope in pattern.callback.cls.scopes.items()  # type: ignore[attr-defined]  # DRF's
+    ]
+
+
+def _shown(pattern: URLPattern) -> str:
+    path = str(pattern.pattern).removeprefix("projects/<slug:project>")
+    return re.sub(r"<str:\w+>", "{id}", path)
+
+
+@pytest.mark.parametrize(
+    ("section", "serializer"),
+    [
+        ("Subscriptions", SubscriptionSerializer),
+        ("Secrets", RotationSerializer),
+        ("Attempts", AttemptSerializer),
+    ],
+)
+def test_every_member_is_listed_and_no_other(
+    section: str, serializer: type[StrictSerializer]
+) -> None:
+    assert sorted(_listed(section)) == sorted(serializer().fields)
+
+
+def test_filters_and_members_of_deliveries_are_listed_and_no_other() -> None:
+    wanted = [*DeliveryQuery().fields, *DeliverySerializer().fields]
+    assert sorted(_listed("Deliveries")) == sorted(wanted)
+
+
+def test_what_can_be_set_of_a_subscription_stands_apart() -> None:
+    settable, only_shown = section_of(PAGE, "Subscriptions").split("Only the service sets")
+    fields = SubscriptionSerializer().fields
+    assert {row[0] for row in rows_of(settable)} == {
+        name for name, field in fields.items() if not _is_only_shown(field)
+    }
+    assert [row[0] for row in rows_of(settable)][:2] == [
+        name for name, field in fields.items() if field.required and not field.read_only
+    ]
+    assert len(rows_of(only_shown)) > 5
+
+
+def _is_only_shown(field: serializers.Field) -> bool:  # type: ignore[type-arg]
+    return field.read_only
+
+
+def _listed(section: str) -> list[str]:
+    return [row[0] for row in rows_of(section_of(PAGE, section))]
+
+
+@pytest.mark.django_db
+def test_the_error_that_is_shown_is_the_one_that_comes() -> None:
+    (shown,) = blocks_of(PAGE, "json")
+    body = {"url": "http://example.com/", "event_types": ["*"]}
+    response = ApiClient(make_project(is_https_only=True)).post("subscriptions", body)
+    assert response.json() == json.loads(shown.text)
