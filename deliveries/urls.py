@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from deliveries.api.audit import AuditDetail
 from deliveries.api.deliveries import DeliveryDetail, DeliveryList, DeliveryRedelivery
 from deliveries.api.events import EventList
 from deliveries.api.subscriptions import SubscriptionDetail, SubscriptionTest
@@ -9,6 +10,7 @@ from deliveries.api.subscriptions import SubscriptionDetail, SubscriptionTest
 PROJECT = "projects/<slug:project>"
 
 urlpatterns = [
+    path(f"{PROJECT}/audit", AuditDetail.as_view(), name="audit"),
     path(f"{PROJECT}/events", EventList.as_view(), name="events"),
     path(f"{PROJECT}/deliveries", DeliveryList.as_view(), name="deliveries"),
     path(f"{PROJECT}/deliveries/<str:delivery_id>", DeliveryDetail.as_view(), name="delivery"),
