@@ -1,6 +1,6 @@
 """The web server inside `manage.py up`: waitress in a thread, ended without dropping an answer.
 
-Called by `embedded`. It must not know which application it serves. In production gunicorn serves.
+Called by `embedded`. It must not know which application it serves. In production granian serves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a web server runs: `gunicorn dispatcher.wsgi`."""
+"""What a web server runs; docker-compose.yml has the command."""
 
 import os
 

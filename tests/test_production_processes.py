@@ -1,77 +1,80 @@
-"""Production's processes, started as they are there: web, worker and beat, on one database."""
+"""Production's processes, started by the commands that docker-compose.yml names."""
 
 from __future__ import annotations
 
+import os
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from pathlib import Path
 
 import pytest
-import requests
+from django.conf import settings
+from django.db import connection, transaction
 
-from deliveries.models import Delivery
-from subscriptions.api_keys import make_key
-from tests.factories import make_project, make_subscription
-from tests.threaded_server import KEEP, Connection, ThreadedServer
-from tests.workers import ROOT, eventually, is_ready, worker_environment, worker_process
+from tests.production_run import Production, Running, production, run, wait_until
+from tests.workers import worker_environment
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 
-def accept(connection: Connection) -> bool:
-    connection.send(b"HTTP/1.1 204 No Content\r\n\r\n")
-    return KEEP
+def database_url() -> str:
+    return worker_environment()["DATABASE_URL"]
 
 
-@contextmanager
-def process(*command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command of this Python on the test's database; killed at the end if it still runs."""
-    running = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=worker_environment())
-    try:
-        yield running
-    finally:
-        if running.poll() is None:
-            running.kill()
-            running.wait(10)
+def test_what_is_published_over_rest_arrives_though_a_worker_is_replaced() -> None:
+    report = run(300, database_url=database_url(), redis_url=settings.REDIS_URL)
+
+    assert (report.lost, report.duplicates) == (0, 0)
+    assert report.exit_statuses == {
+        "1-migrate": 0,
+        "2-web": 0,
+        "3-worker": 0,
+        "4-worker": 0,
+        "5-beat": 0,
+        "6-worker": 0,
+    }
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).status_code == 200
-    except requests.RequestException:  # not yet
-        return False
-
-
-def test_an_event_published_over_rest_arrives_and_all_processes_stop_cleanly() -> None:
-    project = make_project()
-    _, key = make_key(project, scopes=["publish"])
-    site = f"127.0.0.1:{free_port()}"
-    with ThreadedServer({"accept": accept}) as receiver, ExitStack() as stack:
-        make_subscription(project=project, url=f"{receiver.origin}/accept")
-        processes = [
-            stack.enter_context(process("gunicorn", "dispatcher.wsgi", "--bind", site)),
-            stack.enter_context(worker_process()),
-            stack.enter_context(process("celery", "-A", "dispatcher", "beat")),
-        ]
-        eventually(lambda: answers(f"http://{site}/readyz"), within_seconds=60)
-        eventually(lambda: is_ready(processes[1]), within_seconds=60)
-        response = requests.post(
-            f"http://{site}/api/v1/projects/{project.slug}/events",
-            json={"type": "a.b", "data": {"n": 1}},
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=10,
-        )
-        assert response.status_code == 202
-        eventually(lambda: len(receiver.requests) == 1, within_seconds=60)
-        eventually(lambda: Delivery.objects.get().status == "succeeded")
+def test_a_worker_or_beat_that_hangs_is_told_from_one_that_works() -> None:
+    with production(database_url(), settings.REDIS_URL) as site:
+        processes = [site.start("worker"), site.start("beat")]
+        site.wait_until_healthy(*processes)
         for running in processes:
-            running.send_signal(signal.SIGTERM)
-        assert [running.wait(20) for running in processes] == [0, 0, 0]
+            assert_its_sign_of_life_ends_with_it(site, running)
+
+
+def assert_its_sign_of_life_ends_with_it(site: Production, running: Running) -> None:
+    file = running.place.folder / "heartbeat"
+    running.process.send_signal(signal.SIGSTOP)
+    backdate(file)
+    time.sleep(1.5)
+    assert not running.service.is_healthy(running.place)
+    running.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: running.service.is_healthy(running.place), within_seconds=40)
+    site.stop(running)
+    assert running.process.returncode == 0
+    backdate(file)
+    assert not running.service.is_healthy(running.place)
+
+
+def backdate(file: Path) -> None:
+    """Let five minutes pass, as far as the file knows."""
+    long_ago = time.time() - 300
+    os.utime(file, (long_ago, long_ago))
+
+
+def test_a_worker_whose_database_hangs_gives_no_sign_of_life() -> None:
+    """The pump turns, but its database thread waits: behind a lock on what it claims from."""
+    with production(database_url(), settings.REDIS_URL) as site:
+        worker = site.start("worker")
+        site.wait_until_healthy(worker)
+        file = worker.place.folder / "heartbeat"
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE deliveries_delivery IN ACCESS EXCLUSIVE MODE")
+            time.sleep(1.5)
+            before = file.stat().st_mtime
+            time.sleep(3)
+            assert file.stat().st_mtime == before
+        wait_until(lambda: file.stat().st_mtime > before, within_seconds=20)
+        site.stop(worker)
+        assert worker.process.returncode == 0
