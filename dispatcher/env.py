@@ -20,6 +20,9 @@ from subscriptions.address_guard import IPNetwork
 
 env = Env()
 
+_SECRET_KEY_CHARACTERS = 50
+_SECRET_KEY_DIFFERENT = 10
+
 
 @env.parser_for("networks")
 def _parse_networks(value: str) -> tuple[IPNetwork, ...]:
@@ -105,6 +108,31 @@ def encryption_keys(name: str) -> tuple[str, ...]:
 def dns_servers(name: str) -> tuple[str, ...]:
     """Read `address[:port]` of name servers, comma-separated; none means the system's own."""
     return cast("tuple[str, ...]", env.dns_servers(name, ""))
+
+
+def secret_key(name: str) -> str:
+    """Read what signs sessions: fifty characters or more, at least ten of them different."""
+    key: str = env.str(name)
+    if len(key) < _SECRET_KEY_CHARACTERS or len(set(key)) < _SECRET_KEY_DIFFERENT:
+        raise EnvError(
+            f'Environment variable "{name}" invalid: take {_SECRET_KEY_CHARACTERS} random '
+            "characters or more, such as `openssl rand -hex 32` prints"
+        )
+    return key
+
+
+def refuse_outside_of_the_demo(*, debug: bool, hosts: list[str]) -> None:
+    """Stop the start where production is set up as only the demo may be."""
+    if debug:
+        raise EnvError(
+            'Environment variable "DISPATCHER_DEBUG" invalid: with DATABASE_URL error pages must '
+            "not show code and values"
+        )
+    if open_to_all := [host for host in hosts if host.strip(".") in {"", "*"}]:
+        raise EnvError(
+            f'Environment variable "DISPATCHER_ALLOWED_HOSTS" invalid: {open_to_all[0]!r} would '
+            "allow every name; list those of this site"
+        )
 
 
 def read_or_create_key_file(path: Path, make_key: Callable[[], str]) -> str:

@@ -24,6 +24,8 @@ from dispatcher.env import (
     make_directory,
     networks,
     read_or_create_key_file,
+    refuse_outside_of_the_demo,
+    secret_key,
 )
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -120,7 +122,7 @@ else:
 if DISPATCHER_EMBEDDED and not env.str("DISPATCHER_SECRET_KEY", ""):
     SECRET_KEY = read_or_create_key_file(DATA_DIR / "secret.key", get_random_secret_key)
 else:
-    SECRET_KEY = env.str("DISPATCHER_SECRET_KEY", validate=validate.Length(min=32))
+    SECRET_KEY = secret_key("DISPATCHER_SECRET_KEY")
 
 # ---- Celery and cache: only wake-ups, never work ---------------------------------------------
 
@@ -165,6 +167,27 @@ ALLOWED_HOSTS = env.list(
     ["localhost", "127.0.0.1", "[::1]"] if DISPATCHER_EMBEDDED else ...,
 )
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("DISPATCHER_TRUSTED_ORIGINS", [])
+if not DISPATCHER_EMBEDDED:
+    refuse_outside_of_the_demo(debug=DEBUG, hosts=ALLOWED_HOSTS)
+
+DISPATCHER_HTTPS = env.bool("DISPATCHER_HTTPS", not DISPATCHER_EMBEDDED)
+"""Whoever asks from outside comes through a proxy with TLS, which says so in a header."""
+
+if DISPATCHER_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # who supervises us asks us, not the proxy
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # other names of the domain are not ours to decide about
+    "security.W021",  # nor whether browsers ship with it in a list
+]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_AGE = 12 * 3600
+"""Seconds: a working day. Signing in again is cheaper than a forgotten session."""
 
 INSTALLED_APPS = [
     "unfold",
@@ -180,8 +203,10 @@ INSTALLED_APPS = [
     "dispatcher",
 ]
 MIDDLEWARE = [
+    "dispatcher.browser_security.ApiNeedsTls",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dispatcher.browser_security.BrowserSecurity",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

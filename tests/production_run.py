@@ -142,9 +142,10 @@ def production(database_url: str, redis_url: str) -> Iterator[Production]:
     """Read the file, with secrets for this run; nothing is started yet."""
     variables = {
         "POSTGRES_PASSWORD": "unused",
-        "DISPATCHER_SECRET_KEY": "for tests only " * 3,
+        "DISPATCHER_SECRET_KEY": "for tests only " * 4,
         "DISPATCHER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "DISPATCHER_ALLOWED_HOSTS": "hooks.example",
+        "DISPATCHER_HTTPS": "false",
         "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
         "DISPATCHER_LOG_LEVEL": "WARNING",
     }

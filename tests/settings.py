@@ -21,9 +21,10 @@ for name in ("DATABASE_URL", "REDIS_URL"):
 os.environ |= {
     "DISPATCHER_DATA_DIR": DATA_FOLDER,
     "DISPATCHER_STATIC_ROOT": DATA_FOLDER,
-    "DISPATCHER_SECRET_KEY": "for tests only " * 3,
+    "DISPATCHER_SECRET_KEY": "for tests only " * 4,
     "DISPATCHER_ENCRYPTION_KEYS": "dGhlc2UgYXJlIDMyIGJ5dGVzIGZvciB0ZXN0cy4uLi4=",
     "DISPATCHER_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
+    "DISPATCHER_HTTPS": "false",  # servers on loopback, with no proxy in front
 }
 
 from dispatcher.settings import *  # noqa: E402, F403  # all of it, with what is set above

@@ -27,7 +27,7 @@ FOR_ONE_PROCESS = {"DISPATCHER_DEMO", "DISPATCHER_DATA_DIR", "DISPATCHER_STATIC_
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 VARIABLES = {
     "POSTGRES_PASSWORD": "password",
-    "DISPATCHER_SECRET_KEY": "for tests only " * 3,
+    "DISPATCHER_SECRET_KEY": "for tests only " * 4,
     "DISPATCHER_ENCRYPTION_KEYS": "key",
     "DISPATCHER_ALLOWED_HOSTS": "hooks.example",
 }

@@ -26,7 +26,7 @@ FOR_COMPOSE = {"POSTGRES_PASSWORD"}
 KEY = "dGhlc2UgYXJlIDMyIGJ5dGVzIGZvciB0ZXN0cy4uLi4="
 PRODUCTION = {
     "DATABASE_URL": "postgres://somebody:hidden-password@db.example:5432/dispatcher",
-    "DISPATCHER_SECRET_KEY": "for tests only " * 3,
+    "DISPATCHER_SECRET_KEY": "for tests only " * 4,
     "DISPATCHER_ENCRYPTION_KEYS": KEY,
     "DISPATCHER_ALLOWED_HOSTS": "hooks.example",
 }
@@ -90,6 +90,25 @@ def test_production_does_not_start_without_its_keys_and_names(
     environment = {key: value for key, value in PRODUCTION.items() if key != name}
     with pytest.raises(EnvError, match=name):
         start_with(monkeypatch, **environment)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DISPATCHER_SECRET_KEY", "too short"),
+        ("DISPATCHER_SECRET_KEY", "a" * 60),
+        ("DISPATCHER_DEBUG", "true"),
+        ("DISPATCHER_ALLOWED_HOSTS", "*"),
+        ("DISPATCHER_ALLOWED_HOSTS", "hooks.example,."),
+    ],
+)
+def test_production_does_not_start_as_the_demo_may(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    start_with(monkeypatch, **{name: value} if name != "DISPATCHER_SECRET_KEY" else {})
+    with pytest.raises(EnvError, match=name) as error:
+        start_with(monkeypatch, **{**PRODUCTION, name: value})
+    assert "too short" not in str(error.value)
 
 
 def test_production_starts_with_what_the_example_names(monkeypatch: pytest.MonkeyPatch) -> None:

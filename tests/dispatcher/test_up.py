@@ -201,7 +201,7 @@ def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
         tmp_path,
         free_port(),
         DATABASE_URL="postgres://somebody:hidden-password@127.0.0.1:1/nothing",
-        DISPATCHER_SECRET_KEY="for tests only " * 3,
+        DISPATCHER_SECRET_KEY="for tests only " * 4,
         DISPATCHER_ENCRYPTION_KEYS="dGhlc2UgYXJlIDMyIGJ5dGVzIGZvciB0ZXN0cy4uLi4=",
         DISPATCHER_ALLOWED_HOSTS="127.0.0.1",
     )

@@ -10,6 +10,7 @@ WITHOUT_A_LITERAL = {
     "DISPATCHER_DATA_DIR": "var/data",
     "DISPATCHER_STATIC_ROOT": "var/static",
     "DISPATCHER_ALLOWED_HOSTS": "localhost,127.0.0.1,[::1]",
+    "DISPATCHER_HTTPS": "false",
 }
 """Defaults that are more than a literal in the settings: paths, and a list for one process only."""
 
