@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) \
 	--cov --cov-append --cov-report= --cov-fail-under=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test judges check fix lock clean
+.PHONY: help run test judges faults soak check fix lock clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,13 +38,21 @@ test: $(VENV)/dev ## Run all tests, on SQLite and then on PostgreSQL and Redis
 judges: ## Install verifiers from npm, which `make test` then asks too (needs Node.js)
 	cd tests/judges && npm ci --no-audit --no-fund
 
-check: $(VENV)/dev ## Check format, lint, types, imports, migrations and locks; edits nothing
+faults: $(VENV)/dev ## Break everything, one thing at a time; half an hour (ONLY=F1,F9 for some)
+	@$(BIN)/python -m tests.faults \
+		$(if $(ONLY),--only $(ONLY),--write docs/reference/faults.md)
+
+soak: $(VENV)/dev ## Half an hour of steady load: does anything grow? (MINUTES=5)
+	@$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
+
+check: $(VENV)/dev ## Check format, lint, types, imports, migrations, locks, vulnerabilities; edits nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --settings tests.settings --check --dry-run
 	$(BIN)/python requirements/lock.py --check
+	$(BIN)/python requirements/audit.py
 
 fix: $(VENV)/dev ## Format, and repair what the linter can repair
 	$(BIN)/ruff check --fix .
