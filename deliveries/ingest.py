@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from deliveries import wake
+from deliveries.backlog_limit import make_room
 from deliveries.models import Delivery, Event, IdempotencyKey
 from deliveries.payload import Payload, PayloadRefused, payload_from_json, payload_from_python
 from subscriptions.event_types import check_event_type
@@ -95,8 +96,8 @@ def publish(
 ) -> Published:
     """Store an event and a delivery for each matching active subscription; wake a worker on commit.
 
-    The same key with the same content returns the first call's event again. Raises `EventRefused`
-    or `IdempotencyConflict`, and then has stored nothing.
+    The same key with the same content returns the first call's event again. Raises `EventRefused`,
+    `IdempotencyConflict` or `BacklogFull`, and then has stored nothing.
     """
     (published,) = publish_many(
         project=project, events=[NewEvent(event_type, data, idempotency_key)]
@@ -218,6 +219,8 @@ def _store(
         _check_shape(event, matched)
         rows.append(_event_row(project, event, matched_count=len(matched), is_test=is_test))
         deliveries += [_delivery_row(rows[-1], row.id) for row in matched]
+    if not is_test:
+        make_room(project.pk, [row.id for row in receiving], deliveries=len(deliveries))
     Event.objects.bulk_create(rows)
     Delivery.objects.bulk_create(deliveries, batch_size=1000)
     known = _published(rows, deliveries) | _repeated(set(earlier.values()))

@@ -7,8 +7,6 @@ slow or emptied costs a second at most. Sends by task name, so that no use case 
 from __future__ import annotations
 
 import logging
-import threading
-import time
 
 from celery import current_app
 from django.core.cache import cache
@@ -16,6 +14,8 @@ from django.db import transaction
 from kombu.exceptions import KombuError
 from kombu.pools import producers
 from redis.exceptions import RedisError
+
+from subscriptions.breaker import Breaker
 
 logger = logging.getLogger(__name__)
 
@@ -26,30 +26,17 @@ _FLAG = "deliveries.wake"
 _FLAG_SECONDS = 5
 """A flag whose message was lost must not silence the next ones for long."""
 
-_BREAK_SECONDS = 5.0
-"""After a failure the broker is left alone for this long: publishers must not wait for it."""
-
 _UNREACHABLE = (KombuError, RedisError, OSError)
 
 
-class _Breaker:
-    """Stays open for a while after a failure, for all threads of this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open_until = 0.0
-
-    def is_open(self) -> bool:
-        return time.monotonic() < self._open_until
-
-    def trip(self, error: Exception) -> None:
-        with self._lock:
-            was_open, self._open_until = self.is_open(), time.monotonic() + _BREAK_SECONDS
-        if not was_open:
-            logger.warning("broker unreachable, workers will poll: %s", error)
+def make_breaker() -> Breaker:
+    """Make what keeps publishers from waiting for a broker that is away."""
+    return Breaker(
+        logger, away="broker unreachable, workers will poll", back="broker reachable again"
+    )
 
 
-breaker = _Breaker()
+breaker = make_breaker()
 
 
 def wake_on_commit() -> None:
@@ -59,21 +46,23 @@ def wake_on_commit() -> None:
 
 def wake_a_worker() -> None:
     """Send one wake-up unless one is on its way."""
-    if breaker.is_open():
+    if not breaker.allows():
         return
     try:
         if cache.add(_FLAG, 1, _FLAG_SECONDS):
             _send()
+        breaker.mend()
     except _UNREACHABLE as error:
         breaker.trip(error)
 
 
 def acknowledge() -> None:
     """Say that a claim is about to look: what is committed from now on needs a new wake-up."""
-    if breaker.is_open():
+    if not breaker.allows():
         return
     try:
         cache.delete(_FLAG)
+        breaker.mend()
     except _UNREACHABLE as error:
         breaker.trip(error)
 

@@ -14,6 +14,10 @@ from typing import Any
 
 import waitress
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask, Task, WSGITask
+from waitress.utilities import RequestEntityTooLarge
 
 _THREADS = 8
 """Requests answered at once: some may wait for a test's result while others go on."""
@@ -35,7 +39,8 @@ class WebServer:
     def __init__(self, application: Any, *, host: str, port: int, body_limit_bytes: int) -> None:
         """Begin to listen, so that a port in use is found before anything else happens.
 
-        Raises `PortUnavailable`.
+        A body that is announced as longer than the limit is not read: the application sees it
+        empty, with its `Content-Length`, and refuses it. Raises `PortUnavailable`.
         """
         try:
             listening = socket.create_server((host, port))
@@ -46,10 +51,11 @@ class WebServer:
             sockets=[listening],
             threads=_THREADS,
             connection_limit=_CONNECTIONS,
-            max_request_body_size=body_limit_bytes,
+            max_request_body_size=body_limit_bytes + 1,  # waitress refuses what has as many
             asyncore_use_poll=True,  # select() fails beyond 1024 descriptors of the process
             ident=None,
         )
+        self._server.channel_class = _Channel
         self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -84,6 +90,26 @@ class WebServer:
             channel.requests or channel.total_outbufs_len
             for channel in list(self._server.active_channels.values())
         )
+
+
+def _task_of_refused(channel: HTTPChannel, request: HTTPRequestParser) -> Task:
+    """Let the application say in its own words that a body is too long; waitress says the rest."""
+    if not isinstance(request.error, RequestEntityTooLarge) or not request.content_length:
+        return ErrorTask(channel, request)
+    task = WSGITask(channel, request)
+    task.set_close_on_finish()  # what follows on this connection is the body
+    return task
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
+    """A connection."""
+
+    error_task_class = staticmethod(_task_of_refused)
+
+    def send_continue(self) -> None:
+        """Ask for the body, unless the request is refused without it."""
+        if self.request.error is None:
+            super().send_continue()
 
 
 def _why(error: OSError, port: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -10,13 +11,16 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from deliveries.backlog_limit import BacklogFull
 from deliveries.ingest import EventRefused, IdempotencyConflict, Published, publish
 from deliveries.payload import Payload, PayloadRefused, envelope_from_json, payload_from_json
 from subscriptions.api_conventions import RawJSONParser
+from subscriptions.api_rates import publish_limits, too_many
 from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.ids import to_public
 from subscriptions.problems import Problem, field_problem
 from subscriptions.project_view import ProjectView
+from subscriptions.rate_store import Limit
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
@@ -26,6 +30,10 @@ class EventList(ProjectView):
 
     parser_classes = [RawJSONParser]
     scopes = {"POST": "publish"}
+
+    def limits(self) -> Sequence[Limit]:
+        """Limit events by key and by project."""
+        return publish_limits(self.api_key)
 
     def post(self, request: Request, **_ids: str) -> Response:
         """Publish an event: stored with its deliveries when this answers 202."""
@@ -43,6 +51,8 @@ class EventList(ProjectView):
             raise field_problem(
                 HTTPStatus.CONFLICT, IDEMPOTENCY_HEADER, "conflict", str(conflict)
             ) from None
+        except BacklogFull as full:
+            raise too_many("backlog_full", str(full), full.retry_after_seconds) from None
         headers = {"Idempotency-Replayed": "true"} if published.is_repeat else None
         return Response(_answer(published), status=HTTPStatus.ACCEPTED, headers=headers)
 

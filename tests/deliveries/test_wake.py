@@ -60,7 +60,7 @@ def test_after_a_failure_the_broker_is_left_alone_for_a_while(
         raise ConnectionRefusedError
 
     monkeypatch.setattr(cache, "add", fail)
-    monkeypatch.setattr(wake, "breaker", wake._Breaker())
+    monkeypatch.setattr(wake, "breaker", wake.make_breaker())
     for _ in range(3):
         wake.wake_a_worker()
     assert len(calls) == 1
