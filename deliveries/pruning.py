@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from deliveries import partitions
 from deliveries.models import Attempt, Delivery, Event, IdempotencyKey
+from subscriptions import audit_log
 from subscriptions.ids import first_id_of
 from subscriptions.secret_rotation import forget_expired
 
@@ -38,9 +39,13 @@ class Pruned:
 
 
 def prune(*, now: datetime | None = None) -> Pruned:
-    """Drop what is older than `DISPATCHER_RETENTION_DAYS`, and secrets that sign no more."""
+    """Drop what is older than `DISPATCHER_RETENTION_DAYS`, and secrets that sign no more.
+
+    Entries of the audit log have a retention time of their own.
+    """
     cutoff = (now or timezone.now()) - timedelta(days=settings.DISPATCHER_RETENTION_DAYS)
     rows = _delete_in_batches(IdempotencyKey, created_at__lt=cutoff) + forget_expired()
+    rows += audit_log.prune(now=now)
     if partitions.is_partitioned():
         pruned = _prune_partitions(cutoff, rows)
     else:

@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from deliveries import wake
 from deliveries.models import Delivery
+from subscriptions.audit_log import Action, Target, record
+from subscriptions.ids import to_public
 from subscriptions.models import Subscription
 
 
@@ -41,4 +43,7 @@ def redeliver(delivery: Delivery) -> None:
             interruptions=0,
         ):
             raise NotRedeliverable("The delivery is on its way: wait until it has ended.")
+        target = Target("delivery", to_public("dlv", delivery.id), delivery.project_id)
+        after = {"subscription": to_public("sub", delivery.subscription_id)}
+        record(Action.DELIVERY_REDELIVERED, target, after=after)
         wake.wake_on_commit()

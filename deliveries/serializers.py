@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -16,11 +15,7 @@ from deliveries.history import (
 from deliveries.models import Attempt, Delivery
 from subscriptions.cursor_pages import PageQuery
 from subscriptions.event_types import is_event_type
-from subscriptions.ids import EPOCH
-from subscriptions.strict_fields import NullWhenEmpty, PublicId, StrictSerializer, Text
-
-_LATEST = datetime(9998, 12, 31, tzinfo=UTC)
-"""Beyond it, arithmetic with times overflows; so it does before 1970 with ids."""
+from subscriptions.strict_fields import Interval, NullWhenEmpty, PublicId, StrictSerializer, Text
 
 
 class EventTypeField(Text):
@@ -36,32 +31,7 @@ class EventTypeField(Text):
         return name
 
 
-class Moment(serializers.Field[datetime, str, str, Any]):
-    """A time with its offset from UTC (RFC 3339)."""
-
-    default_error_messages = {
-        "invalid": "This is not a time such as 2026-01-31T12:00:00Z (write + as %2B).",
-        "out_of_range": "This time is before 1970 or after 9998.",
-    }
-
-    def to_internal_value(self, data: Any) -> datetime:
-        """Return the aware time."""
-        try:
-            moment = datetime.fromisoformat(data)
-        except (TypeError, ValueError):
-            self.fail("invalid")
-        if moment.tzinfo is None:
-            self.fail("invalid")
-        if not EPOCH <= moment <= _LATEST:
-            self.fail("out_of_range")
-        return moment.astimezone(UTC)
-
-    def to_representation(self, value: datetime) -> str:
-        """Return the time in UTC."""
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-class DeliveryQuery(PageQuery):
+class DeliveryQuery(Interval, PageQuery):
     """The filters of a list of deliveries."""
 
     subscription = PublicId("sub", required=False)
@@ -71,16 +41,6 @@ class DeliveryQuery(PageQuery):
         error_messages={"invalid_choice": f"This is not one of: {', '.join(Delivery.Status)}."},
     )
     event_type = EventTypeField(required=False)
-    since = Moment(required=False)
-    until = Moment(required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse an interval that ends before it begins."""
-        if "since" in attrs and "until" in attrs and attrs["since"] > attrs["until"]:
-            raise serializers.ValidationError(
-                {"until": serializers.ErrorDetail("`until` lies before `since`.", "reversed")}
-            )
-        return attrs
 
 
 class NoMembers(StrictSerializer):

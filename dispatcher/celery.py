@@ -13,6 +13,7 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import ImproperlyConfigured
 from celery.worker import state
 from django.conf import settings
+from django.core import checks
 from django.db import connection
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dispatcher.settings")
@@ -44,6 +45,13 @@ def _keep_partitions() -> None:
         connection.close()  # the timer's thread's
 
 
+def refuse_what_checks_refuse() -> None:
+    """Stop for what stops a management command: Celery runs the checks, and reads no result."""
+    refused = [message.msg for message in checks.run_checks() if message.is_serious()]
+    if refused:
+        raise ImproperlyConfigured(" ".join(refused))
+
+
 def _end_this_worker() -> None:
     """Stop the worker, so that whatever supervises it starts a new one."""
     state.should_stop = os.EX_SOFTWARE  # type: ignore[assignment]  # an exit status, or None
@@ -67,7 +75,10 @@ class PumpStep(bootsteps.StartStopStep):
         """Start sending."""
         from deliveries import partitions  # models need the app registry
         from deliveries.sending.engine import start_pump
+        from subscriptions.encryption_canary import check_keys
 
+        refuse_what_checks_refuse()
+        check_keys()  # every delivery would end failed
         partitions.make_partitions()
         self._pump = start_pump(on_crash=_end_this_worker)
         parent.timer.call_repeatedly(_PARTITIONS_EVERY_SECONDS, _keep_partitions)

@@ -1,6 +1,6 @@
 """Checks at start what no single setting can: that the values fit together.
 
-Run by every management command and by Celery's worker and beat.
+Run by every management command, and by each worker before it sends (`dispatcher.celery`).
 """
 
 from __future__ import annotations

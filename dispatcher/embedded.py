@@ -30,6 +30,7 @@ from deliveries import partitions
 from deliveries.sending.engine import is_pump_running
 from dispatcher.celery import app
 from dispatcher.web_server import WebServer
+from subscriptions import encryption_canary
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +100,7 @@ class Embedded:
             get_wsgi_application(),
             host=HOST,
             port=settings.DISPATCHER_PORT,
-            # Well above what Django reads, so that it is our sentence that refuses a large event.
-            body_limit_bytes=4 * settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+            body_limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
         )
         self._is_worker_ready = threading.Event()
         self._worker = app.WorkController(
@@ -155,7 +155,10 @@ class Embedded:
 def _prepare_database() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
+        encryption_canary.check_keys()
         partitions.make_partitions()
+    except encryption_canary.WrongKeys as error:
+        raise CannotStart(str(error)) from error
     except OperationalError as error:
         name = "DISPATCHER_DATA_DIR" if settings.DISPATCHER_EMBEDDED else "DATABASE_URL"
         raise CannotStart(f"{name}: the database cannot be used: {error}") from error

@@ -16,6 +16,7 @@ import dj_database_url
 from cryptography.fernet import Fernet
 from environs import Env, EnvError
 
+from deliveries.sending.egress_proxy import EgressProxy, parse_egress_proxy
 from subscriptions.address_guard import IPNetwork
 
 env = Env()
@@ -108,6 +109,15 @@ def encryption_keys(name: str) -> tuple[str, ...]:
 def dns_servers(name: str) -> tuple[str, ...]:
     """Read `address[:port]` of name servers, comma-separated; none means the system's own."""
     return cast("tuple[str, ...]", env.dns_servers(name, ""))
+
+
+def egress_proxy(name: str) -> EgressProxy | None:
+    """Read `http://user:password@host:port`; unset or empty means none."""
+    value: str = env.str(name, "")
+    try:
+        return parse_egress_proxy(value) if value else None
+    except ValueError as error:  # it may hold a password, and is not repeated
+        raise EnvError(f'Environment variable "{name}" invalid: {error}') from None
 
 
 def secret_key(name: str) -> str:

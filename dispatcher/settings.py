@@ -18,6 +18,7 @@ from environs import validate
 from dispatcher.env import (
     database,
     dns_servers,
+    egress_proxy,
     encryption_keys,
     env,
     heartbeat_file,
@@ -45,6 +46,8 @@ DISPATCHER_TRANSPORT = env.str(
 )
 """What makes the requests; `requests` is for platforms without libcurl, and slower (ADR 8)."""
 DISPATCHER_ALLOWED_NETWORKS = networks("DISPATCHER_ALLOWED_NETWORKS")
+DISPATCHER_REFUSED_NETWORKS = networks("DISPATCHER_REFUSED_NETWORKS")
+DISPATCHER_EGRESS_PROXY = egress_proxy("DISPATCHER_EGRESS_PROXY")
 DISPATCHER_DNS_SERVERS = dns_servers("DISPATCHER_DNS_SERVERS")
 
 DISPATCHER_REQUEST_DEADLINE_SECONDS = 5.0
@@ -77,8 +80,34 @@ DISPATCHER_PAYLOAD_LIMIT_BYTES = env.int(
 DISPATCHER_RETENTION_DAYS = env.int(
     "DISPATCHER_RETENTION_DAYS", 30, validate=validate.Range(min=1, max=3650)
 )
+DISPATCHER_AUDIT_RETENTION_DAYS = env.int(
+    "DISPATCHER_AUDIT_RETENTION_DAYS", 400, validate=validate.Range(min=30, max=3650)
+)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * DISPATCHER_PAYLOAD_LIMIT_BYTES + 64 * 1024
 """Bytes of a request body that are read: white space and the envelope come on top of a payload."""
+
+DISPATCHER_UNFINISHED_LIMIT = env.int(
+    "DISPATCHER_UNFINISHED_LIMIT", 1_000_000, validate=validate.Range(min=0, max=1_000_000_000)
+)
+"""Unfinished deliveries of one project beyond which its events are refused; 0: none are."""
+
+DISPATCHER_SUBSCRIPTIONS_PER_PROJECT = env.int(
+    "DISPATCHER_SUBSCRIPTIONS_PER_PROJECT", 500, validate=validate.Range(min=1, max=100_000)
+)
+
+# ---- Rates: tokens per second, of which ten seconds' worth may be taken at once; 0: no limit -----
+
+DISPATCHER_PUBLISH_RATE_PER_KEY = env.int(
+    "DISPATCHER_PUBLISH_RATE_PER_KEY", 1000, validate=validate.Range(min=0, max=10_000)
+)
+DISPATCHER_PUBLISH_RATE_PER_PROJECT = env.int(
+    "DISPATCHER_PUBLISH_RATE_PER_PROJECT", 2000, validate=validate.Range(min=0, max=10_000)
+)
+DISPATCHER_REQUEST_RATE_PER_KEY = env.int(
+    "DISPATCHER_REQUEST_RATE_PER_KEY", 50, validate=validate.Range(min=0, max=10_000)
+)
+DISPATCHER_RATE_REDIS_URL = REDIS_URL
+"""Where rates are counted for all processes; empty: in the memory of this one."""
 
 SQLITE_FILE = DATA_DIR / "dispatcher.sqlite3"
 _POSTGRES_OPTIONS = (
@@ -167,8 +196,12 @@ ALLOWED_HOSTS = env.list(
     ["localhost", "127.0.0.1", "[::1]"] if DISPATCHER_EMBEDDED else ...,
 )
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("DISPATCHER_TRUSTED_ORIGINS", [])
+DISPATCHER_TRUSTED_PROXIES = networks("DISPATCHER_TRUSTED_PROXIES")
+"""Whose `X-Forwarded-For` is believed; anybody else's address is that of the connection."""
+
 if not DISPATCHER_EMBEDDED:
-    refuse_outside_of_the_demo(debug=DEBUG, hosts=ALLOWED_HOSTS)
+    # `...` only says that there is no default.
+    refuse_outside_of_the_demo(debug=DEBUG, hosts=ALLOWED_HOSTS)  # type: ignore[arg-type]
 
 DISPATCHER_HTTPS = env.bool("DISPATCHER_HTTPS", not DISPATCHER_EMBEDDED)
 """Whoever asks from outside comes through a proxy with TLS, which says so in a header."""
@@ -203,10 +236,12 @@ INSTALLED_APPS = [
     "dispatcher",
 ]
 MIDDLEWARE = [
+    "subscriptions.request_context.RequestContext",
     "dispatcher.browser_security.ApiNeedsTls",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dispatcher.browser_security.BrowserSecurity",
+    "dispatcher.request_size.RequestSize",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -246,6 +281,7 @@ UNFOLD = {  # the admin's look
     "SITE_HEADER": "Webhook dispatcher",
     "SITE_SYMBOL": "outbox",
     "SITE_URL": None,
+    "LOGIN": {"form": "dispatcher.login_throttle.LoginForm"},
     "SITE_FAVICONS": [
         {
             "rel": "icon",
@@ -282,8 +318,17 @@ REST_FRAMEWORK = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"request_id": {"()": "subscriptions.request_context.RequestIdFilter"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}{request_note}", "style": "{"}
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("DISPATCHER_LOG_LEVEL", "INFO")},
     "loggers": {
         "django.server": {"propagate": True},

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from dispatcher import error_pages, health
+from dispatcher import error_pages, health, login_throttle
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/", include("subscriptions.urls")),
     path("api/v1/", include("deliveries.urls")),
     re_path(r"^api/", csrf_exempt(error_pages.unknown_route)),
+    path("admin/login/", login_throttle.login),
     path("admin/", admin.site.urls),
 ]
 if settings.DISPATCHER_EMBEDDED:

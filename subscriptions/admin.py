@@ -1,4 +1,4 @@
-"""Admin pages of projects, members, keys, event types and signing secrets.
+"""Admin pages of projects, members, keys, event types, signing secrets and the audit log.
 
 The page of subscriptions is in `deliveries.subscription_admin`, since tests are deliveries. No page
 shows a secret: a key once, when it is made.
@@ -6,28 +6,37 @@ shows a secret: a key once, when it is made.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.forms import ModelForm, MultipleChoiceField
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from subscriptions.admin_base import (
     Admin,
     ByProject,
+    ByTime,
     ReadOnlyAdmin,
     TabularReadOnly,
+    as_block,
     moment,
     say_once,
 )
-from subscriptions.api_keys import ALL_SCOPES, make_key
-from subscriptions.models import ApiKey, EventType, Member, Project, SigningSecret
+from subscriptions.api_keys import ALL_SCOPES, audited, make_key, revoke
+from subscriptions.audit_log import Action, record_change, target_of
+from subscriptions.audited_admin import Audited
+from subscriptions.ids import from_public, to_public
+from subscriptions.models import ApiKey, AuditEntry, EventType, Member, Project, SigningSecret
 
 CREATED = moment("created_at", "created")
+AT = moment("at", "time")
 LAST_USED = moment("last_used_at", "last used")
 
 
@@ -39,7 +48,7 @@ class MemberInline(TabularReadOnly):
 
 
 @admin.register(Project)
-class ProjectAdmin(Admin):
+class ProjectAdmin(Audited, Admin):
     """Projects; a project with history is not deleted."""
 
     list_display = ("name", "slug", "is_https_only", "failure_limit", CREATED)
@@ -47,6 +56,8 @@ class ProjectAdmin(Admin):
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = (CREATED,)
     inlines = (MemberInline,)
+    audited_as = "project"
+    audited_fields = ("name", "is_https_only", "failure_limit", "is_catalogue_strict")
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         """Say no: history refers to it."""
@@ -63,13 +74,15 @@ class ProjectAdmin(Admin):
 
 
 @admin.register(Member)
-class MemberAdmin(Admin):
+class MemberAdmin(Audited, Admin):
     """Who may do what in which project."""
 
     list_display = ("user", "project", "role")
     list_filter = (ByProject, "role")
     list_select_related = ("user", "project")
     search_fields = ("user__username", "user__email")
+    audited_as = "member"
+    audited_fields = ("role",)
 
 
 class ApiKeyForm(ModelForm[ApiKey]):
@@ -125,7 +138,10 @@ class ApiKeyAdmin(Admin):
     ) -> None:
         """Make a new key and show it, or store a changed one."""
         if change:
+            before = audited(ApiKey.objects.get(pk=obj.pk))
             super().save_model(request, obj, form, change)
+            after = audited(obj)
+            record_change(Action.API_KEY_CHANGED, target_of(obj), before=before, after=after)
             return
         key, plain = make_key(obj.project, obj.scopes, name=obj.name, expires_at=obj.expires_at)
         obj.pk, obj.prefix, obj.digest = key.pk, key.prefix, key.digest
@@ -134,7 +150,7 @@ class ApiKeyAdmin(Admin):
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         """End the keys at once."""
-        count = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+        count = sum(revoke(key) for key in keys)
         messages.success(request, f"{count} of the selected keys revoked.")
 
     @admin.display(description="key")
@@ -174,3 +190,84 @@ class SigningSecretAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "subscription", "project", CREATED, moment("expires_at", "expires"))
     list_select_related = ("subscription", "project")
     fields = ("subscription", "project", CREATED, moment("expires_at", "expires"))
+
+
+class ByAction(admin.SimpleListFilter):
+    """One action's entries."""
+
+    title = "action"
+    parameter_name = "action"
+
+    def lookups(self, _request: HttpRequest, _admin: Any) -> Iterable[tuple[str, str]]:
+        """List the actions."""
+        return [(action.value, action.value) for action in Action]
+
+    def queryset(self, _request: HttpRequest, rows: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        """Keep the action's."""
+        return rows.filter(action=self.value()) if self.value() else rows
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """The audit log."""
+
+    list_display = (AT, "action", "actor_shown", "target_shown", "project_shown", "address")
+    list_filter = (ByTime, ByProject, ByAction)
+    ordering = ("-id",)
+    search_fields = ("target_id",)
+    search_help_text = "A target (sub_…, dlv_…), an actor's id or name, or a request's id; in full"
+    fields = ("public_id", AT, "action", "actor_shown", "target_shown", "project_shown",
+              "before_shown", "after_shown", "address", "request_id")  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """Read projects apart: an entry's may be gone."""
+        entries: QuerySet[AuditEntry] = super().get_queryset(request)
+        return entries.prefetch_related("project")
+
+    def get_search_results(
+        self, _request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Find what is named in full."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if (identifier := from_public("aud", term)) is not None:
+            return queryset.filter(id=identifier), False
+        columns = ("target_id", "actor_id", "actor_label", "request_id")
+        return queryset.filter(Q.create([(name, term) for name in columns], connector=Q.OR)), False
+
+    @admin.display(description="id")
+    def public_id(self, entry: AuditEntry) -> str:
+        """The id as the API writes it."""
+        return to_public("aud", entry.id)
+
+    @admin.display(description="actor")
+    def actor_shown(self, entry: AuditEntry) -> str:
+        """Who, in words."""
+        return " ".join(filter(None, [entry.actor_kind, entry.actor_label or entry.actor_id]))
+
+    @admin.display(description="target")
+    def target_shown(self, entry: AuditEntry) -> str:
+        """What it was done to."""
+        return f"{entry.target_kind} {entry.target_id}"
+
+    @admin.display(description="project")
+    def project_shown(self, entry: AuditEntry) -> str:
+        """Whose it is, if it is still there."""
+        if entry.project is None and entry.project_id is not None:
+            return f"(gone: {entry.project_id})"
+        return str(entry.project or "-")
+
+    @admin.display(description="before")
+    def before_shown(self, entry: AuditEntry) -> SafeString | str:
+        """What it was."""
+        return _as_json(entry.before)
+
+    @admin.display(description="after")
+    def after_shown(self, entry: AuditEntry) -> SafeString | str:
+        """What it became."""
+        return _as_json(entry.after)
+
+
+def _as_json(value: object) -> SafeString | str:
+    return "-" if value is None else as_block(json.dumps(value, indent=2, ensure_ascii=False))

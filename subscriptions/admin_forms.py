@@ -18,12 +18,18 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from subscriptions.custom_headers import masked
 from subscriptions.field_errors import FieldsRefused
 from subscriptions.models import Project, Subscription
 from subscriptions.retry_schedules import PRESETS
 from subscriptions.subscription_changes import Created, change_subscription, create_subscription
 from subscriptions.subscription_settings import Settings
 from subscriptions.wire_formats import SIGNATURE_SCHEMES, WIRE_FORMATS
+
+HEADERS_HELP = (
+    "One in a line, such as X-Team: billing. Stored values are shown as … and their end; a line "
+    "left like that keeps its value."
+)
 
 
 class Lines(forms.CharField):
@@ -48,9 +54,9 @@ class HeaderLines(forms.CharField):
         super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **options)
 
     def prepare_value(self, value: Any) -> Any:
-        """Show stored headers as lines."""
+        """Show stored headers as lines, each value by its mask: it may be a credential."""
         if isinstance(value, dict):
-            return "\n".join(f"{name}: {text}" for name, text in value.items())
+            return "\n".join(f"{name}: {text}" for name, text in masked(value).items())
         return value
 
     def clean(self, value: Any) -> Any:
@@ -110,9 +116,7 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
         required=False,
         help_text="None: those of the wire format.",
     )
-    custom_headers = HeaderLines(
-        label="Custom headers", required=False, help_text="One in a line, such as X-Team: billing"
-    )
+    custom_headers = HeaderLines(label="Custom headers", required=False, help_text=HEADERS_HELP)
     retry_schedule = Delays(
         label="Retry schedule",
         required=False,

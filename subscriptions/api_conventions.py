@@ -22,7 +22,7 @@ from rest_framework.request import Request
 
 from subscriptions.api_keys import authenticate
 from subscriptions.models import ApiKey
-from subscriptions.problems import Problem, field_problem
+from subscriptions.problems import Problem, content_too_large, field_problem
 from subscriptions.strict_json import NotStrictJson, parse_json
 
 _UTF8_NAMES = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -110,12 +110,7 @@ class StrictJSONParser(RawJSONParser):
 def _check_length(request: HttpRequest) -> None:
     limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     if int(request.META.get("CONTENT_LENGTH") or 0) > limit_bytes:
-        raise field_problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            "",
-            "too_large",
-            f"The request's body has more than {limit_bytes} bytes.",
-        )
+        raise content_too_large(limit_bytes)
 
 
 def _check_encoding(request: HttpRequest) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from subscriptions.audit_log import Action, record, target_of
 from subscriptions.models import ApiKey, Project
 
 KEY_PREFIX = "whd_"
@@ -37,15 +40,33 @@ def make_key(
     if unknown := set(scopes) - set(ALL_SCOPES):
         raise ValueError(f"Unknown scopes: {', '.join(sorted(unknown))}.")
     plain = KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
-    key = ApiKey.objects.create(
-        project=project,
-        name=name,
-        prefix=plain[:_SHOWN_CHARACTERS],
-        digest=ApiKey.digest_of(plain),
-        scopes=[scope for scope in ALL_SCOPES if scope in scopes],
-        expires_at=expires_at,
-    )
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            project=project,
+            name=name,
+            prefix=plain[:_SHOWN_CHARACTERS],
+            digest=ApiKey.digest_of(plain),
+            scopes=[scope for scope in ALL_SCOPES if scope in scopes],
+            expires_at=expires_at,
+        )
+        record(Action.API_KEY_CREATED, target_of(key), after=audited(key))
     return key, plain
+
+
+def revoke(key: ApiKey) -> bool:
+    """End a key at once; return whether this call did it."""
+    with transaction.atomic():
+        live = ApiKey.objects.filter(pk=key.pk, revoked_at=None)
+        is_revoked = bool(live.update(revoked_at=timezone.now()))
+        if is_revoked:
+            record(Action.API_KEY_REVOKED, target_of(key))
+    return is_revoked
+
+
+def audited(key: ApiKey) -> dict[str, Any]:
+    """Return what the audit log says of a key."""
+    expires_at = key.expires_at.isoformat() if key.expires_at else None
+    return {"name": key.name, "scopes": key.scopes, "expires_at": expires_at}
 
 
 def authenticate(plain: str) -> ApiKey | None:

@@ -2,6 +2,7 @@
 
 import django_stubs_ext
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 # Before any model or admin class is made: they are written with their types.
 django_stubs_ext.monkeypatch()
@@ -13,5 +14,8 @@ class SubscriptionsConfig(AppConfig):
     name = "subscriptions"
 
     def ready(self) -> None:
-        """Make `id__among` known."""
-        from subscriptions import among  # noqa: F401  # importing registers it
+        """Make `id__among` known, plant the canary with the tables, listen to logins."""
+        from subscriptions import among, encryption_canary, login_log  # noqa: F401  # `among` registers itself
+
+        post_migrate.connect(encryption_canary.plant, sender=self)
+        login_log.connect()

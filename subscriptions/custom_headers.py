@@ -1,7 +1,8 @@
-"""Decides which headers a subscription may add to its requests.
+"""Decides which headers a subscription may add to its requests, and how their values are shown.
 
-Called by validation. Pure: it must not know requests; what a request carries of its own accord is
-listed here as reserved, and a test holds that list against what is really sent.
+Called by validation, and wherever headers are shown: a value may be a credential, so only its mask
+leaves. Pure: it must not know requests; what a request carries of its own accord is listed here as
+reserved, and a test holds that list against what is really sent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ LIMIT_NAME_CHARACTERS = 100
 LIMIT_VALUE_CHARACTERS = 1024
 LIMIT_TOTAL_CHARACTERS = 4096
 """Many servers refuse a header block over 8 KiB; ours and the signatures need room beside these."""
+
+MASK = "…"
+"""No value can begin with it: values are ASCII."""
+
+_MASK_SHOWS_CHARACTERS = 4
+_MASK_SHOWS_FROM_CHARACTERS = 12
+"""The end of a shorter value would be too much of it."""
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2: token
 _VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")  # space at either end would be lost on the way
@@ -88,6 +96,28 @@ def check_custom_headers(headers: object) -> dict[str, str]:
     return checked
 
 
+def mask(value: str) -> str:
+    """Return what is shown of a value: its end where that tells little of it, else nothing."""
+    is_long = len(value) >= _MASK_SHOWS_FROM_CHARACTERS
+    return MASK + value[-_MASK_SHOWS_CHARACTERS:] if is_long else MASK
+
+
+def masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers with each value's mask."""
+    return {name: mask(value) for name, value in headers.items()}
+
+
+def unmasked(given: object, stored: Mapping[str, str]) -> object:
+    """Put the stored values where their masks were given back; the rest stays as given."""
+    if not isinstance(given, Mapping):
+        return given
+    known = masked(stored)
+    return {
+        name: stored[name] if name in stored and value == known[name] else value
+        for name, value in given.items()
+    }
+
+
 def is_reserved(name: str) -> bool:
     """Tell whether a header of this name is ours to set, or nobody's."""
     folded = _folded(name)
@@ -119,6 +149,11 @@ def _check_name(name: object) -> str:
 
 def _check_value(name: object, value: object) -> str:
     """Values may be credentials, so no sentence repeats one."""
+    if isinstance(value, str) and value.startswith(MASK):
+        raise SettingRefused(
+            f"The value of the header {quoted(str(name))} is a mask, and not that of what is "
+            "stored: give the value."
+        )
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise SettingRefused(
             f"The value of the header {quoted(str(name))} has visible ASCII characters, with "

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from subscriptions.acting import SYSTEM, Actor
+from subscriptions.audit_log import Action, record, target_of
 from subscriptions.models import Subscription
 
 Reason = Subscription.DeactivationReason
@@ -80,12 +82,15 @@ def count(verdicts: Iterable[Verdict]) -> list[UUID]:
     for verdict in verdicts:
         groups[verdict.subscription_id, verdict.generation].append(verdict)
     limits = _lock_concerned(groups)
-    return [
+    deactivated = [
         subscription_id
         for (subscription_id, generation), group in groups.items()
         if subscription_id in limits
         and _apply(summarise(group), subscription_id, generation, limits[subscription_id])
     ]
+    for subscription in Subscription.objects.filter(id__in=deactivated) if deactivated else ():
+        _note_deactivation(subscription, actor=SYSTEM)
+    return deactivated
 
 
 def _lock_concerned(groups: dict[tuple[UUID, int], list[Verdict]]) -> dict[UUID, int]:
@@ -139,11 +144,16 @@ def deactivate(subscription: Subscription, *, reason: Reason = Reason.BY_HAND) -
     Its pending deliveries are then to be cancelled (`deliveries.cancellation`).
     """
     now = timezone.now()
-    return bool(
-        Subscription.objects.filter(id=subscription.id, is_active=True).update(
-            is_active=False, deactivated_at=now, deactivation_reason=reason, updated_at=now
+    with transaction.atomic():
+        active = Subscription.objects.filter(id=subscription.id, is_active=True)
+        is_done = bool(
+            active.update(
+                is_active=False, deactivated_at=now, deactivation_reason=reason, updated_at=now
+            )
         )
-    )
+        if is_done:
+            _note_deactivation(Subscription.objects.get(id=subscription.id))
+    return is_done
 
 
 def reactivate(subscription: Subscription) -> bool:
@@ -151,13 +161,39 @@ def reactivate(subscription: Subscription) -> bool:
 
     A new generation begins: what was under way counts neither for nor against it.
     """
-    return bool(
-        Subscription.objects.filter(id=subscription.id, is_active=False, deleted_at=None).update(
-            is_active=True,
-            deactivated_at=None,
-            deactivation_reason="",
-            failure_streak=0,
-            generation=F("generation") + 1,
-            updated_at=timezone.now(),
+    with transaction.atomic():
+        inactive = Subscription.objects.filter(id=subscription.id, is_active=False, deleted_at=None)
+        is_done = bool(
+            inactive.update(
+                is_active=True,
+                deactivated_at=None,
+                deactivation_reason="",
+                failure_streak=0,
+                generation=F("generation") + 1,
+                updated_at=timezone.now(),
+            )
         )
+        if is_done:
+            record(
+                Action.SUBSCRIPTION_REACTIVATED,
+                target_of(subscription),
+                before={"active": False},
+                after={"active": True},
+            )
+    return is_done
+
+
+def _note_deactivation(subscription: Subscription, *, actor: Actor | None = None) -> None:
+    after: dict[str, object] = {"active": False, "reason": subscription.deactivation_reason}
+    if subscription.deactivation_reason != Reason.BY_HAND:
+        after |= {
+            "failure_streak": subscription.failure_streak,
+            "last_error": subscription.last_error,
+        }
+    record(
+        Action.SUBSCRIPTION_DEACTIVATED,
+        target_of(subscription),
+        before={"active": True},
+        after=after,
+        actor=actor,
     )

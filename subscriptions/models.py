@@ -8,8 +8,10 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from subscriptions.encrypted_fields import EncryptedHeaders
 from subscriptions.ids import new_id
 
 
@@ -147,7 +149,9 @@ class Subscription(models.Model):
         db_default=False,
         help_text="Sign with the project's default secret instead of its own.",
     )
-    custom_headers = models.JSONField(default=dict, blank=True)
+    custom_headers = EncryptedHeaders(
+        default=dict, blank=True, help_text="Names and values; values may be credentials."
+    )
     retry_schedule = models.JSONField(
         default=list, blank=True, help_text="Delays in seconds; empty: a failure is final."
     )
@@ -224,3 +228,63 @@ class SigningSecret(models.Model):
 
     def __str__(self) -> str:
         return f"Signing secret of {self.created_at:%Y-%m-%d}"
+
+
+class AuditEntry(models.Model):
+    """Who did what, when and from where; the database refuses to change or delete it (ADR 13).
+
+    What it is about may be gone, so it refers to nothing: ids are text, as the API writes them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    action = models.CharField(max_length=40, help_text="A stable code, such as secret.revealed.")
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64, blank=True)
+    actor_label = models.CharField(max_length=200, blank=True)
+    target_kind = models.CharField(max_length=20)
+    target_id = models.CharField(max_length=200)
+    before = models.JSONField(null=True, help_text="What was changed, as it was; never a secret.")
+    after = models.JSONField(null=True)
+    address = models.GenericIPAddressField(null=True, help_text="The client's.")
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes: ClassVar = [
+            # A project's entries, newest first: the API and its owners' page.
+            models.Index(fields=["project", "id"], name="audit_entry_of_project"),
+            # What has grown old: pruning.
+            models.Index(fields=["at"], name="audit_entry_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor_label or self.actor_kind}"
+
+
+class AuditPruning(models.Model):
+    """Which audit entries may be deleted; a row lives only inside the transaction that prunes."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    before = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"before {self.before:%Y-%m-%d %H:%M}"
+
+
+class EncryptionCanary(models.Model):
+    """A known text, encrypted: who cannot read it has the wrong keys (`encryption_canary`)."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
+    token = models.TextField()
+
+    def __str__(self) -> str:
+        return "Canary"

@@ -58,6 +58,12 @@ def field_problem(status: int, field: str, code: str, message: str) -> Problem:
     return Problem(status, message, errors=[FieldError(field, code, message)])
 
 
+def content_too_large(limit_bytes: int) -> Problem:
+    """Make the answer that a request's body is too long."""
+    message = f"The request's body has more than {limit_bytes} bytes."
+    return field_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "", "too_large", message)
+
+
 def problem_response(exception: Exception, _context: dict[str, Any]) -> Response | None:
     """Return the problem document of an exception; `None` for our own mistakes (500)."""
     problem = _problem_of(exception)
@@ -71,9 +77,9 @@ def problem_response(exception: Exception, _context: dict[str, Any]) -> Response
     )
 
 
-def problem_page(status: int, detail: str) -> JsonResponse:
+def problem_page(status: int, detail: str, errors: Iterable[FieldError] = ()) -> JsonResponse:
     """Return a problem document where DRF is not in charge: unknown paths, our own mistakes."""
-    return JsonResponse(_document(status, detail, ()), status=status, content_type=MEDIA_TYPE)
+    return JsonResponse(_document(status, detail, errors), status=status, content_type=MEDIA_TYPE)
 
 
 def _document(status: int, detail: str, errors: Iterable[FieldError]) -> dict[str, Any]:

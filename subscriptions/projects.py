@@ -10,6 +10,7 @@ from itertools import count
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from subscriptions.audit_log import Action, record, target_of
 from subscriptions.models import Project
 
 _NAME_LIMIT_CHARACTERS = 200
@@ -29,7 +30,10 @@ def create_project(name: str, *, is_https_only: bool = True) -> Project:
         slug = _slug(name, number)
         try:
             with transaction.atomic():
-                return Project.objects.create(name=name, slug=slug, is_https_only=is_https_only)
+                project = Project.objects.create(name=name, slug=slug, is_https_only=is_https_only)
+                settings = {"name": name, "is_https_only": is_https_only}
+                record(Action.PROJECT_CREATED, target_of(project), after=settings)
+                return project
         except IntegrityError:
             if not Project.objects.filter(slug=slug).exists():
                 raise  # it was not about the slug

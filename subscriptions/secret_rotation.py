@@ -15,6 +15,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from subscriptions.audit_log import Action, record, target_of
+from subscriptions.encryption import decrypt
 from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.models import Project, SigningSecret, Subscription
 from subscriptions.refusal import SettingRefused
@@ -22,7 +24,6 @@ from subscriptions.secret_format import check_secret, generate_secret
 from subscriptions.signing_secrets import (
     SecretOwner,
     add_secret,
-    decrypt,
     hint_of,
     live_secrets,
 )
@@ -62,8 +63,11 @@ class SecretState:
 
 
 def reveal(owner: SecretOwner) -> SecretState:
-    """Return what signs now; raises `NoSecret` or `SecretUnreadable`."""
-    return _state(list(live_secrets(owner.signing_secrets.all())))
+    """Return what signs now, and note who saw it; raises `NoSecret` or `SecretUnreadable`."""
+    with transaction.atomic():
+        state = _read(owner)
+        record(Action.SECRET_REVEALED, target_of(owner))
+    return state
 
 
 def rotate(
@@ -81,20 +85,26 @@ def rotate(
         _lock(owner)
         new = _checked(secret, owner)
         older = live_secrets(owner.signing_secrets.all())
+        before = {"hint": hint_of(older[0]) if older else None}
         if overlap_hours == 0:
             owner.signing_secrets.all().delete()
         else:
             _begin_overlap(owner, older, timedelta(hours=overlap_hours))
-        add_secret(owner, new)
-        return reveal(owner)
+        row = add_secret(owner, new)
+        after = {"hint": hint_of(row), "overlap_hours": overlap_hours}
+        record(Action.SECRET_ROTATED, target_of(owner), before=before, after=after)
+        return _read(owner)
 
 
 def end_overlap(owner: SecretOwner) -> SecretState:
     """Let only the newest secret sign, from now on; raises `NoSecret` or `SecretUnreadable`."""
     with transaction.atomic():
         _lock(owner)
-        state = reveal(owner)
+        state = _read(owner)
         owner.signing_secrets.exclude(expires_at=None).delete()
+        before = {"previous": state.previous.hint if state.previous else None}
+        # Even where there was no overlap: the answer shows the secret.
+        record(Action.SECRET_EXPIRED, target_of(owner), before=before, after={"previous": None})
     return SecretState(state.secret, state.created_at, previous=None)
 
 
@@ -139,6 +149,10 @@ def _schemes_in_use(owner: SecretOwner) -> set[str]:
         owner.refresh_from_db(fields=["signature_schemes"])
         users = [owner]
     return {name for user in users for name in user.signature_schemes}
+
+
+def _read(owner: SecretOwner) -> SecretState:
+    return _state(list(live_secrets(owner.signing_secrets.all())))
 
 
 def _state(live: list[SigningSecret]) -> SecretState:

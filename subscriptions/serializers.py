@@ -9,6 +9,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from subscriptions.custom_headers import masked
+from subscriptions.encrypted_fields import UnreadableHeaders
 from subscriptions.models import Subscription
 from subscriptions.secret_rotation import LONGEST_OVERLAP_HOURS, PreviousSecret, SecretState
 from subscriptions.signing_secrets import hint_of, signing_owner
@@ -35,6 +37,14 @@ class RetryScheduleField(serializers.Field[Any, Any, list[int], Any]):
         return value
 
 
+class CustomHeadersField(serializers.DictField):
+    """Names and values; values may be credentials, so they go in only and come out as masks."""
+
+    def to_representation(self, value: dict[str, str]) -> Any:
+        """Return names and masks; `None` where nobody can read them."""
+        return None if isinstance(value, UnreadableHeaders) else masked(value)
+
+
 class SubscriptionSerializer(StrictSerializer):
     """A subscription; `secret` goes in only, and comes out where it was just made."""
 
@@ -50,7 +60,7 @@ class SubscriptionSerializer(StrictSerializer):
     secret_hint = serializers.SerializerMethodField()
     active = Flag(source="is_active", required=False)
     retry_schedule = RetryScheduleField(required=False, allow_null=True)
-    custom_headers = serializers.DictField(
+    custom_headers = CustomHeadersField(
         child=Text(allow_blank=True), required=False, allow_null=True
     )
     failure_streak = serializers.IntegerField(read_only=True)

@@ -7,6 +7,7 @@ that names the field. Used by all serializers of the API.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -14,7 +15,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from subscriptions.field_errors import FieldError, FieldsRefused
-from subscriptions.ids import from_public, to_public
+from subscriptions.ids import EPOCH, from_public, to_public
+
+_LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+"""Beyond it, arithmetic with times overflows; so it does before 1970 with ids."""
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -109,6 +113,46 @@ class NullWhenEmpty(serializers.ReadOnlyField):
     def to_representation(self, value: Any) -> Any:
         """Return the text or `None`."""
         return value or None
+
+
+class Moment(serializers.Field[datetime, str, str, Any]):
+    """A time with its offset from UTC (RFC 3339)."""
+
+    default_error_messages = {
+        "invalid": "This is not a time such as 2026-01-31T12:00:00Z (write + as %2B).",
+        "out_of_range": "This time is before 1970 or after 9998.",
+    }
+
+    def to_internal_value(self, data: Any) -> datetime:
+        """Return the aware time."""
+        try:
+            moment = datetime.fromisoformat(data)
+        except (TypeError, ValueError):
+            self.fail("invalid")
+        if moment.tzinfo is None:
+            self.fail("invalid")
+        if not EPOCH <= moment <= _LATEST:
+            self.fail("out_of_range")
+        return moment.astimezone(UTC)
+
+    def to_representation(self, value: datetime) -> str:
+        """Return the time in UTC."""
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Interval(StrictSerializer):
+    """The query parameters `since` and `until`."""
+
+    since = Moment(required=False)
+    until = Moment(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an interval that ends before it begins."""
+        if "since" in attrs and "until" in attrs and attrs["since"] > attrs["until"]:
+            raise serializers.ValidationError(
+                {"until": serializers.ErrorDetail("`until` lies before `since`.", "reversed")}
+            )
+        return attrs
 
 
 _Query = TypeVar("_Query", bound=StrictSerializer)

@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from subscriptions import deactivation
+from subscriptions.audit_log import Action, record, record_change, target_of
+from subscriptions.custom_headers import masked
 from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.models import Project, Subscription
 from subscriptions.refusal import SettingRefused
@@ -27,6 +30,18 @@ from subscriptions.signing_secrets import (
     signing_owner,
 )
 from subscriptions.subscription_settings import Settings, checked_columns
+
+_AUDITED = (
+    "url",
+    "description",
+    "event_types",
+    "wire_format",
+    "repsona_fields",
+    "signature_schemes",
+    "uses_default_secret",
+    "retry_schedule",
+    "custom_headers",
+)
 
 
 class SubscriptionGone(Exception):
@@ -62,10 +77,13 @@ def create_subscription(project: Project, settings: Settings) -> Created:
             "deactivation_reason": deactivation.Reason.BY_HAND,
         }
     with transaction.atomic():
+        _check_count(project)
         subscription = Subscription.objects.create(project=project, **columns)
         # Its own even where the default signs: it is there when that choice is taken back.
         add_secret(subscription, secret)
         _check_secrets(subscription)
+        after = {**_audited(subscription), "active": subscription.is_active}
+        record(Action.SUBSCRIPTION_CREATED, target_of(subscription), after=after)
     return Created(subscription, None if subscription.uses_default_secret else secret)
 
 
@@ -80,10 +98,13 @@ def change_subscription(subscription: Subscription, settings: Settings) -> Chang
         raise FieldsRefused([FieldError("secret", "not_changeable", message)])
     with transaction.atomic():
         current = _lock(subscription)
+        before = _audited(current)
         columns = checked_columns(settings, project=subscription.project, current=current)
         _store_changes(current, columns)
         was_deactivated = _switch(current, is_active=settings.get("is_active"))
         current.refresh_from_db()
+        after = _audited(current)
+        record_change(Action.SUBSCRIPTION_CHANGED, target_of(current), before=before, after=after)
     current.project = subscription.project
     return Changed(current, was_deactivated)
 
@@ -91,14 +112,34 @@ def change_subscription(subscription: Subscription, settings: Settings) -> Chang
 def delete_subscription(subscription: Subscription) -> bool:
     """Delete softly, since history refers to it; return whether this call did it."""
     now = timezone.now()
-    return bool(
-        Subscription.objects.filter(id=subscription.id, deleted_at=None).update(
-            is_active=False,
-            deleted_at=now,
-            deactivated_at=Coalesce(F("deactivated_at"), now),
-            updated_at=now,
+    with transaction.atomic():
+        is_done = bool(
+            Subscription.objects.filter(id=subscription.id, deleted_at=None).update(
+                is_active=False,
+                deleted_at=now,
+                deactivated_at=Coalesce(F("deactivated_at"), now),
+                updated_at=now,
+            )
         )
-    )
+        if is_done:
+            before = {"url": subscription.url}
+            record(Action.SUBSCRIPTION_DELETED, target_of(subscription), before=before)
+    return is_done
+
+
+def _audited(subscription: Subscription) -> dict[str, Any]:
+    """Return the settings as the audit log shows them: no value of a custom header."""
+    shown = {name: getattr(subscription, name) for name in _AUDITED}
+    return {**shown, "custom_headers": masked(shown["custom_headers"])}
+
+
+def _check_count(project: Project) -> None:
+    """Refuse one more than the project may have; of creations at once, one is looked at a time."""
+    Project.objects.select_for_update(no_key=True).get(id=project.id)
+    limit = settings.DISPATCHER_SUBSCRIPTIONS_PER_PROJECT
+    if Subscription.objects.filter(project=project, deleted_at=None).count() >= limit:
+        message = f"The project has {limit} subscriptions, which is all that it may have."
+        raise FieldsRefused([FieldError("", "limit_reached", message)])
 
 
 def _lock(subscription: Subscription) -> Subscription:

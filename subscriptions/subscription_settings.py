@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
 from subscriptions.address_guard import UrlRefused, parse_destination
-from subscriptions.custom_headers import check_custom_headers
+from subscriptions.custom_headers import check_custom_headers, unmasked
 from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.matching import check_filters
 from subscriptions.models import Project, Subscription
@@ -46,6 +46,7 @@ class Settings(TypedDict, total=False):
     retry_schedule: list[int] | str | None
     """Delays in seconds, or a preset's name; `None`: no retries."""
     custom_headers: dict[str, str] | None
+    """All of them; a value's mask, given back, keeps the value that is stored."""
 
 
 def checked_columns(
@@ -58,7 +59,7 @@ def checked_columns(
     """
     columns: dict[str, Any] = {}
     errors = list(_missing(settings)) if current is None else []
-    for name, check in _checks(project).items():
+    for name, check in _checks(project, current).items():
         if name not in settings:
             continue
         try:
@@ -79,8 +80,9 @@ def _missing(settings: Settings) -> Iterator[FieldError]:
             yield FieldError(name, "required", "This field is required.")
 
 
-def _checks(project: Project) -> dict[str, Callable[[Any], Any]]:
+def _checks(project: Project, current: Subscription | None) -> dict[str, Callable[[Any], Any]]:
     """Each setting's rule: takes what was given, returns what is stored, or raises."""
+    stored_headers = current.custom_headers if current else {}
     return {
         "url": lambda url: _check_url(url, project),
         "description": _check_description,
@@ -90,7 +92,7 @@ def _checks(project: Project) -> dict[str, Callable[[Any], Any]]:
         "signature_schemes": lambda names: None if names is None else list(check_schemes(names)),
         "uses_default_secret": _check_flag,
         "retry_schedule": lambda schedule: list(check_retry_schedule(schedule)),
-        "custom_headers": check_custom_headers,
+        "custom_headers": lambda headers: check_custom_headers(unmasked(headers, stored_headers)),
     }
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from subscriptions.api.audit_log import AuditLog
 from subscriptions.api.secrets import Secret, SecretExpiry, SecretRotation
 from subscriptions.api.subscriptions import SubscriptionList
 
@@ -22,4 +23,5 @@ urlpatterns = [
     path(f"{PROJECT}/secret", Secret.as_view(), name="default-secret"),
     path(f"{PROJECT}/secret/rotate", SecretRotation.as_view(), name="default-secret-rotate"),
     path(f"{PROJECT}/secret/expire", SecretExpiry.as_view(), name="default-secret-expire"),
+    path(f"{PROJECT}/audit-log", AuditLog.as_view(), name="audit-log"),
 ]

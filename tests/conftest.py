@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,19 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+
+_empty_the_database = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # Django's
+
+
+def _empty_the_audit_log_first(case: TransactionTestCase) -> None:
+    """After a test that commits, Django deletes every row; the audit log's need a permit."""
+    from subscriptions.audit_log import prune
+
+    prune(now=datetime.now(UTC) + timedelta(days=100_000))
+    _empty_the_database(case)
+
+
+TransactionTestCase._fixture_teardown = _empty_the_audit_log_first  # type: ignore[attr-defined]
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 

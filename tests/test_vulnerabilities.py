@@ -22,8 +22,8 @@ def test_a_vulnerable_version_fails_the_check_and_is_named() -> None:
 
 def test_without_a_network_it_passes_and_says_so() -> None:
     skipped = {"name": "sound", "skip_reason": "not found"}
-    for report in ({"dependencies": []}, {"dependencies": [skipped]}):
-        sentence, is_fine = verdict_on(report)
+    for dependencies in ([], [skipped]):
+        sentence, is_fine = verdict_on({"dependencies": dependencies})
         assert is_fine
         assert "cannot be reached" in sentence
 

@@ -73,7 +73,7 @@ def _request(
     if delivery.data is None:
         raise NotComposable("The event is no longer stored.")
     if subscription.secret_error:
-        raise NotSignable("The signing secret of this subscription cannot be read.")
+        raise NotSignable("The secrets of this subscription cannot be read.")
     destination = parse_destination(subscription.url)
     composed = compose_body(
         subscription.wire_format,

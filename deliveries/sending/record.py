@@ -24,6 +24,7 @@ from deliveries.sending.snapshot import SubscriptionSnapshot
 from deliveries.sending.transitions import Transition, next_state
 from deliveries.sending.transport import Exchange, Outcome
 from subscriptions import deactivation
+from subscriptions.custom_headers import mask
 from subscriptions.ids import new_id
 
 
@@ -260,12 +261,25 @@ def _attempt_values(result: AttemptResult) -> tuple[Any, ...]:
         exchange.remote_address,
         result.subscription.wire_format,
         exchange.request.url.url,
-        "\n".join([f"{name}: {value}" for name, value in exchange.request.headers]),
+        _stored_headers(exchange.request.headers, result.subscription.custom_headers),
         result.request_body,
         exchange.response_headers,
         exchange.response_body,
         exchange.is_truncated,
     )
+
+
+def _stored_headers(
+    sent: Iterable[tuple[str, str]], custom_headers: Sequence[tuple[str, str]]
+) -> str:
+    """Return the header block that history keeps: as sent, but for the values of custom headers.
+
+    They may be credentials, and history is read by more people, for longer, than settings are.
+    """
+    if custom_headers:
+        custom = frozenset(custom_headers)
+        sent = [(field[0], mask(field[1])) if field in custom else field for field in sent]
+    return "\n".join([f"{name}: {value}" for name, value in sent])
 
 
 def _record_late(recording: _Recording, now: datetime) -> bool:

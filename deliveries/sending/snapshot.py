@@ -18,8 +18,10 @@ from uuid import UUID
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
+from subscriptions.encrypted_fields import open_headers
+from subscriptions.encryption import SecretUnreadable, decrypt
 from subscriptions.models import EventType, SigningSecret, Subscription
-from subscriptions.signing_secrets import SecretUnreadable, decrypt, live_secrets
+from subscriptions.signing_secrets import live_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,17 @@ class SubscriptionSnapshot:
     repsona_fields: bool
     signature_schemes: tuple[str, ...]
     secrets: tuple[str, ...]
-    """Plain text, newest first; empty when none could be decrypted (`secret_error` says why)."""
+    """Plain text, newest first; empty when one could not be decrypted."""
     secret_error: str
+    """Why secrets or custom headers could not be decrypted, for the operator."""
     custom_headers: tuple[tuple[str, str], ...]
+    """Plain text."""
     retry_schedule: tuple[int, ...]
     """Delays in seconds."""
 
 
 class _Row(NamedTuple):
-    """What is read of a subscription, in this order; the last three as JSON text."""
+    """What is read of a subscription, in this order; the last three as text."""
 
     id: UUID
     project_id: int
@@ -60,10 +64,10 @@ class _Row(NamedTuple):
     retry_schedule: str
 
 
-_JSON_COLUMNS = ("signature_schemes", "custom_headers", "retry_schedule")
-_COLUMNS = tuple(name for name in _Row._fields if name not in _JSON_COLUMNS)
-_AS_TEXT = [Cast(name, TextField()) for name in _JSON_COLUMNS]
-"""Decoded here, where the same few texts are decoded once."""
+_TEXT_COLUMNS = ("signature_schemes", "custom_headers", "retry_schedule")
+_COLUMNS = tuple(name for name in _Row._fields if name not in _TEXT_COLUMNS)
+_AS_TEXT = [Cast(name, TextField()) for name in _TEXT_COLUMNS]
+"""Decoded here, where the same few texts are decoded (or decrypted) once."""
 
 
 def load_snapshots(ids: Collection[UUID]) -> dict[UUID, SubscriptionSnapshot]:
@@ -100,9 +104,11 @@ def _live_ciphertexts(
 
 def _snapshot(row: _Row, ciphertexts: list[str]) -> SubscriptionSnapshot:
     secrets: tuple[str, ...] = ()
+    custom_headers: tuple[tuple[str, str], ...] = ()
     secret_error = ""
     try:
         secrets = tuple([decrypt(ciphertext) for ciphertext in ciphertexts])
+        custom_headers = open_headers(row.custom_headers)
     except SecretUnreadable as error:
         secret_error = str(error)
     return SubscriptionSnapshot(
@@ -117,16 +123,15 @@ def _snapshot(row: _Row, ciphertexts: list[str]) -> SubscriptionSnapshot:
         signature_schemes=_decoded(row.signature_schemes),
         secrets=secrets,
         secret_error=secret_error,
-        custom_headers=_decoded(row.custom_headers),
+        custom_headers=custom_headers,
         retry_schedule=_decoded(row.retry_schedule),
     )
 
 
 @lru_cache(maxsize=4096)
 def _decoded(text: str) -> tuple[Any, ...]:
-    """Return a JSON list as a tuple, an object as a tuple of its members."""
-    value = json.loads(text)
-    return tuple(value.items() if isinstance(value, dict) else value)
+    """Return a JSON list as a tuple."""
+    return tuple(json.loads(text))
 
 
 def describe_event_types(names: Collection[tuple[int, str]]) -> dict[tuple[int, str], str]:

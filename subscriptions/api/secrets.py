@@ -15,13 +15,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from subscriptions import secret_rotation
+from subscriptions.encryption import SecretUnreadable
 from subscriptions.ids import to_public
 from subscriptions.models import Subscription
 from subscriptions.problems import Problem, not_found
 from subscriptions.project_view import ProjectView
 from subscriptions.secret_rotation import NoSecret, OverlapUnderWay, SecretState
 from subscriptions.serializers import RotationSerializer, SecretSerializer
-from subscriptions.signing_secrets import SecretOwner, SecretUnreadable
+from subscriptions.signing_secrets import SecretOwner
 from subscriptions.strict_fields import read_body
 
 logger = logging.getLogger(__name__)

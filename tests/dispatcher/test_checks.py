@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from celery.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from dispatcher import checks
+from dispatcher import celery, checks
 
 
 @pytest.mark.parametrize(("lease_seconds", "is_refused"), [(5, True), (7, True), (8, False)])
@@ -21,6 +22,13 @@ def test_a_lease_must_outlast_its_request(
             call_command("check")
     else:
         call_command("check")
+
+
+def test_a_worker_heeds_what_a_command_heeds(settings: Any) -> None:
+    celery.refuse_what_checks_refuse()
+    settings.DISPATCHER_LEASE_SECONDS = 5
+    with pytest.raises(ImproperlyConfigured, match="DISPATCHER_LEASE_SECONDS"):
+        celery.refuse_what_checks_refuse()
 
 
 @pytest.mark.postgres

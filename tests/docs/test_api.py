@@ -12,6 +12,8 @@ from rest_framework import serializers
 import deliveries.urls
 import subscriptions.urls
 from deliveries.serializers import AttemptSerializer, DeliveryQuery, DeliverySerializer
+from subscriptions.api.audit_log import AuditEntrySerializer, AuditQuery
+from subscriptions.audit_log import Action
 from subscriptions.serializers import RotationSerializer, SubscriptionSerializer
 from subscriptions.strict_fields import StrictSerializer
 from tests.api_client import ApiClient
@@ -57,6 +59,14 @@ def test_every_member_is_listed_and_no_other(
 def test_filters_and_members_of_deliveries_are_listed_and_no_other() -> None:
     wanted = [*DeliveryQuery().fields, *DeliverySerializer().fields]
     assert sorted(_listed("Deliveries")) == sorted(wanted)
+
+
+def test_filters_members_and_actions_of_the_audit_log_are_listed_and_no_other() -> None:
+    listed, actions = section_of(PAGE, "Audit log").split("Actions of a project")
+    wanted = [*AuditQuery().fields, *AuditEntrySerializer().fields]
+    assert sorted(row[0] for row in rows_of(listed)) == sorted(wanted)
+    codes = re.findall(r"`(\w+\.\w+)`", actions)
+    assert sorted(codes) == sorted(action.value for action in Action)
 
 
 def test_what_can_be_set_of_a_subscription_stands_apart() -> None:

@@ -21,11 +21,11 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from tests.dispatcher.up_process import Up, embedded_environment, free_port, running_up
 from tests.docs.answers import differences
 from tests.docs.pages import PAGES, ROOT, Block, blocks_of
 from tests.docs.shell import Shell
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 from tests.workers import eventually
 
 NOT_RUN = {
@@ -36,6 +36,8 @@ NOT_RUN = {
     "pip install --require-hashes": "installs, and needs PostgreSQL and Redis: "
     "tests/test_production_processes.py starts these processes",
     "pip install -r webhook-dispatcher": "installs into somebody's project",
+    "python manage.py make_encryption_key": "tests/docs/test_encryption_key_page.py runs this",
+    "python manage.py rotate_encryption_key": "tests/docs/test_encryption_key_page.py runs this",
     "python manage.py migrate\nexport": "tests/docs/test_in_process.py runs these in a project",
 }
 """How a block begins → why it is not run here."""

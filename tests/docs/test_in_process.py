@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from deliveries.default_settings import DEFAULTS
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from tests.docs.pages import ROOT, blocks_of
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 from tests.workers import eventually
 
 PAGE = "docs/how-to/connect-your-django-project.md"

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from subscriptions.acting import acting_as, command_user
 from subscriptions.api_keys import ALL_SCOPES, make_key
 from subscriptions.models import Project
 
@@ -32,5 +33,6 @@ class Command(BaseCommand):
         project = Project.objects.filter(slug=options["project"]).first()
         if project is None:
             raise CommandError(f"There is no project '{options['project']}'.")
-        _, plain = make_key(project, options["scope"] or ALL_SCOPES, name=options["name"])
+        with acting_as(command_user):
+            _, plain = make_key(project, options["scope"] or ALL_SCOPES, name=options["name"])
         self.stdout.write(f"{plain}\n(shown only now)")

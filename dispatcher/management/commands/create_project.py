@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from subscriptions.acting import acting_as, command_user
 from subscriptions.api_keys import make_key
 from subscriptions.projects import create_project
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Make both, or neither."""
         try:
-            with transaction.atomic():
+            with transaction.atomic(), acting_as(command_user):
                 project = create_project(options["name"], is_https_only=not options["allow_http"])
                 _, plain = make_key(project, name="create_project")
         except ValueError as error:
