@@ -1,0 +1,116 @@
+"""F47: half an hour at a steady load, and whether anything grows: `make soak`.
+
+    python -m tests.faults.soak --minutes 30
+
+Exit status 1 when memory's slope, descriptors, threads or connections are over their bounds, or
+when anything was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults.processes import Usage
+from tests.faults.reconciler import SLACK
+from tests.faults.runner import held_by, run, running_stack, say
+from tests.faults.scene import Scene
+from tests.faults.table import BOTH, Fault, head_line, row_line
+
+SLOPE_LIMIT_KB_PER_HOUR = 1024.0
+SAMPLE_SECONDS = 10.0
+WARM_UP_SHARE = 1 / 3
+"""Of the run: allocators and caches take their time to reach what they will hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one process held at one time."""
+
+    at: float
+    usage: Usage
+
+
+def slope_per_hour(samples: Sequence[tuple[float, float]]) -> float:
+    """Return how fast a value grows: the least-squares slope of (seconds, value), per hour."""
+    count = len(samples)
+    mean_at = sum(at for at, _ in samples) / count
+    mean = sum(value for _, value in samples) / count
+    spread = sum((at - mean_at) ** 2 for at, _ in samples)
+    if not spread:
+        return 0.0
+    return 3600 * sum((at - mean_at) * (value - mean) for at, value in samples) / spread
+
+
+def judge(name: str, samples: Sequence[Sample]) -> tuple[str, list[str]]:
+    """Return a process's figures in a line, and what is over its bound."""
+    kb_per_hour = slope_per_hour([(one.at, one.usage.memory_kb) for one in samples])
+    first, last = samples[0].usage, samples[-1].usage
+    figures = (
+        f"{name}: {last.memory_kb // 1024} MB, {kb_per_hour / 1024:+.2f} MB/h, "
+        f"{first.descriptors} to {last.descriptors} descriptors, "
+        f"{first.threads} to {last.threads} threads"
+    )
+    problems = []
+    if kb_per_hour > SLOPE_LIMIT_KB_PER_HOUR:
+        problems.append(f"{name} grows by {kb_per_hour / 1024:.2f} MB an hour")
+    for what, was, now in (
+        (
+            "descriptors",
+            _median(samples[: len(samples) // 2], "descriptors"),
+            _median(samples[len(samples) // 2 :], "descriptors"),
+        ),
+        ("threads", first.threads, last.threads),
+    ):
+        if now > was + max(4.0, was * SLACK):
+            problems.append(f"{name} holds {now:g} {what} and held {was:g}")
+    return figures, problems
+
+
+def _median(samples: Sequence[Sample], name: str) -> float:
+    ranked = sorted(getattr(one.usage, name) for one in samples)
+    return float(ranked[len(ranked) // 2]) if ranked else 0.0
+
+
+def _soak(scene: Scene, *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    counted_from = time.monotonic() + seconds * WARM_UP_SHARE
+    samples: dict[str, list[Sample]] = {}
+    while time.monotonic() < until:
+        time.sleep(SAMPLE_SECONDS)
+        if time.monotonic() >= counted_from:
+            for name, usage in held_by(scene.stack).items():
+                samples.setdefault(name, []).append(Sample(time.monotonic(), usage))
+    for name, own in samples.items():
+        figures, problems = judge(name, own)
+        scene.notes.append(figures)
+        scene.problems += problems
+
+
+def main() -> int:
+    """Run it; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--engine", choices=BOTH, default="postgres")
+    parser.add_argument("--per-second", type=float, default=60, help="about half of what fits")
+    arguments = parser.parse_args()
+    fault = Fault(
+        "F47",
+        "soak",
+        f"{arguments.minutes:g} minutes",
+        lambda scene: _soak(scene, seconds=60 * arguments.minutes),
+        engines=(arguments.engine,),
+        per_second=arguments.per_second,
+    )
+    say(head_line())
+    with running_stack(arguments.engine) as stack:
+        row = run(fault, stack)
+    say(row_line(row))
+    return 0 if row.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
