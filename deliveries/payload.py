@@ -36,6 +36,10 @@ class PayloadRefused(ValueError):
         self.code = code
 
 
+_DEEPEST_MEMBER = "data"
+"""Of what is published, only this may be nested at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
     """An acceptable payload: compact JSON text whose UTF-8 form has `size_bytes`."""
@@ -90,6 +94,26 @@ def envelope_from_json(raw: bytes | str) -> dict[str, bytes]:
         raise PayloadRefused("not_an_object", "The request's body is not a JSON object.")
     _check_keys(text)
     return {key: bytes(value) for key, value in _ENVELOPE.decode(compact).items()}
+
+
+def member_at_fault(raw: bytes, refusal: PayloadRefused) -> str:
+    """Return the member of a JSON object for which `envelope_from_json` refused it; "" if unknown.
+
+    Reads the text again, more leniently: only what was refused is worth that.
+    """
+    try:
+        members = json.loads(raw)
+    except RecursionError:
+        return _DEEPEST_MEMBER
+    except ValueError:
+        return ""
+    for name, value in members.items() if isinstance(members, dict) else ():
+        try:
+            payload_from_python(value)
+        except PayloadRefused as refused:
+            if refused.code == refusal.code:
+                return str(name)
+    return ""
 
 
 def _read(raw: bytes | str) -> tuple[bytes, str]:

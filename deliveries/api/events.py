@@ -13,7 +13,13 @@ from rest_framework.response import Response
 
 from deliveries.backlog_limit import BacklogFull
 from deliveries.ingest import EventRefused, IdempotencyConflict, Published, publish
-from deliveries.payload import Payload, PayloadRefused, envelope_from_json, payload_from_json
+from deliveries.payload import (
+    Payload,
+    PayloadRefused,
+    envelope_from_json,
+    member_at_fault,
+    payload_from_json,
+)
 from subscriptions.api_conventions import RawJSONParser
 from subscriptions.api_rates import publish_limits, too_many
 from subscriptions.field_errors import FieldError, FieldsRefused
@@ -61,10 +67,11 @@ def read_members(
     request: Request, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
 ) -> dict[str, bytes]:
     """Split a body into the JSON text of its members, unparsed; every wrong name is an error."""
+    raw = cast("bytes", request.data or b"")  # of RawJSONParser
     try:
-        members = envelope_from_json(cast("bytes", request.data or b""))  # of RawJSONParser
+        members = envelope_from_json(raw)
     except PayloadRefused as refusal:
-        raise _problem_of_payload("", refusal) from None
+        raise _problem_of_payload(member_at_fault(raw, refusal), refusal) from None
     errors = [
         FieldError(name, "unknown", "There is no such field.")
         for name in members

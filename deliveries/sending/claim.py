@@ -29,6 +29,9 @@ from subscriptions.ids import time_of
 INTERRUPTIONS_LIMIT = 5
 """Workers that may stop under one delivery, in a row, before it ends as failed."""
 
+_CLOCK_SLACK = timedelta(seconds=1)
+"""Signatures carry whole seconds, and receivers allow minutes."""
+
 _BEFORE_ALL = UUID(int=0)
 
 
@@ -63,6 +66,8 @@ class Claim:
     """As many rows as asked for: more is probably due."""
     last_subscription: UUID
     """Where the next claim goes on, so that each subscription gets its turn."""
+    clock_ahead: timedelta
+    """How far this machine's clock is ahead of the database's; zero while it is about right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ def claim_due(
     pick = _pick_postgres if connection.vendor == "postgresql" else _pick_sqlite
     lease_ends_at = time.monotonic() + lease_seconds
     with transaction.atomic():
+        clock_ahead = _clock_ahead()
         rows = pick(ask)
         snapshots = load_snapshots({row.subscription_id for row in rows})
         sendable = _move_on(rows, snapshots, lease=timedelta(seconds=lease_seconds))
@@ -123,7 +129,17 @@ def claim_due(
         snapshots=snapshots,
         is_full=len(rows) >= limit,
         last_subscription=rows[-1].subscription_id if rows else after,
+        clock_ahead=clock_ahead,
     )
+
+
+def _clock_ahead() -> timedelta:
+    if connection.vendor != "postgresql":
+        return timedelta()  # the database is in this process
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement_timestamp()")
+        ahead: timedelta = timezone.now() - cursor.fetchone()[0]
+    return ahead if abs(ahead) > _CLOCK_SLACK else timedelta()
 
 
 # ---- Picking --------------------------------------------------------------------------------

@@ -116,6 +116,8 @@ class Pump(threading.Thread):
         self._results: list[AttemptResult] = []
         self._recording: list[AttemptResult] = []
         self._first_result_at = 0.0
+        self._is_behind = False
+        """The database did not take the last results: ours must not be claimed again before."""
         self._to_hand_back: list[ClaimedDelivery] = []
         self._to_cancel: deque[UUID] = deque()
         self._is_more_due = True
@@ -178,7 +180,8 @@ class Pump(threading.Thread):
             return 0.0
         if self._results and not self._jobs.record:
             return max(0.0, max(self._first_result_at + FLUSH_SECONDS, self._back_off.until) - now)
-        if self._is_more_due and not self._jobs.claim and self._slots.free > 0:
+        is_waiting = self._jobs.claim or self._is_behind or self._slots.free <= 0
+        if self._is_more_due and not is_waiting:
             pause = FEEL_EVERY_SECONDS if self._outage.since else CLAIM_PAUSE_SECONDS
             return max(0.0, max(self._last_claim_at + pause, self._back_off.until) - now)
         return max(0.0, min(POLL_SECONDS, self._last_claim_at + POLL_SECONDS - now))
@@ -208,7 +211,7 @@ class Pump(threading.Thread):
         return len(self._results) >= FLUSH_ROWS or now >= self._first_result_at + FLUSH_SECONDS
 
     def _may_claim(self, now: float) -> bool:
-        if self._is_stopping or self._slots.free <= 0:
+        if self._is_stopping or self._slots.free <= 0 or self._is_behind:
             return False
         if len(self._results) + len(self._recording) > 2 * self._slots.limit:
             return False  # the database is behind: what it has to write comes first
@@ -251,6 +254,7 @@ class Pump(threading.Thread):
 
     def _take_up_recording(self, future: Future[list[UUID]], now: float) -> None:
         deactivated = self._value(future, now)
+        self._is_behind = deactivated is None
         if deactivated is None:
             self._results = self._recording + self._results  # the same, in the same order, later
         else:
@@ -300,7 +304,9 @@ class Pump(threading.Thread):
     def _send(self, delivery: ClaimedDelivery, work: Work) -> None:
         snapshot = work.claim.snapshots[delivery.subscription_id]
         description = work.descriptions.get((delivery.project_id, delivery.event_type), "")
-        prepared = prepare(delivery, snapshot, description=description)
+        prepared = prepare(
+            delivery, snapshot, description=description, clock_ahead=work.claim.clock_ahead
+        )
         if isinstance(prepared, Exchange):
             self._finish(prepared)
         else:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery
@@ -59,6 +60,11 @@ class _Recording:
     result: AttemptResult
     transition: Transition
 
+    @property
+    def claim(self) -> tuple[UUID, int]:
+        """Which claim of the delivery it ends: a batch may hold two, after a long outage."""
+        return self.result.delivery.id, self.result.delivery.attempt_count
+
 
 def record_results(
     results: Sequence[AttemptResult], *, jitter: Callable[[], float] = random.random
@@ -72,8 +78,8 @@ def record_results(
     recordings = [_Recording(result, _transition(result, now, jitter)) for result in results]
     with transaction.atomic():
         moved = _move_deliveries(recordings, now)
-        on_time = [recording for recording in recordings if recording.result.delivery.id in moved]
-        late = [recording for recording in recordings if recording.result.delivery.id not in moved]
+        on_time = [recording for recording in recordings if recording.claim in moved]
+        late = [recording for recording in recordings if recording.claim not in moved]
         _insert_attempts([recording.result for recording in on_time])
         accepted_late = [recording for recording in late if _record_late(recording, now)]
         return deactivation.count(
@@ -88,7 +94,7 @@ def hand_back(deliveries: Sequence[ClaimedDelivery]) -> None:
     for delivery in deliveries:
         _held(delivery).update(
             status=Delivery.Status.PENDING,
-            next_attempt_at=timezone.now(),
+            next_attempt_at=Now(),
             attempt_count=delivery.attempt_count - 1,
         )
 
@@ -139,22 +145,22 @@ FROM jsonb_to_recordset(%s::jsonb) AS change (
     status_code int)
 WHERE delivery.id = change.id AND delivery.id = ANY(%s::uuid[])
     AND delivery.attempt_count = change.attempt_count AND delivery.status = 'sending'
-RETURNING delivery.id
+RETURNING delivery.id, delivery.attempt_count
 """
 
 
-def _move_deliveries(recordings: Sequence[_Recording], now: datetime) -> set[UUID]:
-    """Move the deliveries that these attempts still hold; return their ids."""
+def _move_deliveries(recordings: Sequence[_Recording], now: datetime) -> set[tuple[UUID, int]]:
+    """Move the deliveries that these attempts still hold; return which claims those were."""
     if connection.vendor == "postgresql":
         return _move_postgres(recordings)
     return {
-        recording.result.delivery.id
+        recording.claim
         for recording in recordings
         if _held(recording.result.delivery).update(**_changes(recording, now))
     }
 
 
-def _move_postgres(recordings: Sequence[_Recording]) -> set[UUID]:
+def _move_postgres(recordings: Sequence[_Recording]) -> set[tuple[UUID, int]]:
     """One statement; the changes travel as one document, which costs less than arrays."""
     changes = [
         {
@@ -174,7 +180,7 @@ def _move_postgres(recordings: Sequence[_Recording]) -> set[UUID]:
         # planner compares each row with each change (100 ms for 500 instead of 5).
         cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(_MOVE_POSTGRES, [msgspec.json.encode(changes).decode(), f"{{{ids}}}"])
-        moved = {identifier for (identifier,) in cursor.fetchall()}
+        moved = {(identifier, attempt_count) for identifier, attempt_count in cursor.fetchall()}
         cursor.execute("SET LOCAL enable_nestloop = on")
         return moved
 

@@ -14,7 +14,10 @@ from django.utils import timezone
 
 from deliveries.ingest import NewEvent, publish, publish_many, publish_test
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.sending import claim as claim_module
+from deliveries.sending import preparation
 from deliveries.sending.claim import INTERRUPTIONS_LIMIT, claim_due
+from deliveries.sending.transport import OutboundRequest
 from subscriptions.deactivation import deactivate
 from subscriptions.models import Project, Subscription
 from tests.deliveries.sending.results import LEASE_SECONDS, claim_all
@@ -250,3 +253,34 @@ def test_a_claim_says_whether_more_is_probably_due() -> None:
     options: Any = {"per_subscription": 100, "lease_seconds": LEASE_SECONDS}
     assert claim_due(limit=5, **options).is_full
     assert not claim_due(limit=5, **options).is_full
+
+
+class _AheadClock:
+    """This machine's clock, ten minutes ahead of the database's."""
+
+    now = staticmethod(lambda: timezone.now() + timedelta(minutes=10))
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_wrong_clock_is_corrected_in_what_is_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = make_subscription(url="http://127.0.0.1:9999/inbox")
+    publish(project=subscription.project, event_type="a.b", data={})
+    assert claim_all().clock_ahead == timedelta()
+    Delivery.objects.update(status="pending", next_attempt_at=timezone.now())
+    monkeypatch.setattr(claim_module, "timezone", _AheadClock)
+    monkeypatch.setattr(preparation, "timezone", _AheadClock)
+
+    claim = claim_all()
+    (delivery,) = claim.deliveries
+    request = preparation.prepare(
+        delivery,
+        claim.snapshots[delivery.subscription_id],
+        description="",
+        clock_ahead=claim.clock_ahead,
+    )
+
+    assert abs(claim.clock_ahead - timedelta(minutes=10)) < timedelta(seconds=5)
+    assert isinstance(request, OutboundRequest), request.error
+    signed_at = int(dict(request.headers)["webhook-timestamp"])
+    assert abs(signed_at - timezone.now().timestamp()) < 10

@@ -115,6 +115,28 @@ def test_a_worker_that_overran_its_lease_cannot_overwrite_its_successor() -> Non
 
 
 @pytest.mark.django_db
+def test_two_claims_of_one_delivery_in_one_batch_are_two_attempts_of_it() -> None:
+    """After an outage of the database longer than a lease, a worker may hold both."""
+    subscription = make_subscription(failure_streak=3)
+    publish(project=subscription.project, event_type="a.b", data={})
+    stale = claim_all()
+    let_leases_lapse()
+    current = claim_all()
+
+    record_results(
+        [
+            *results_of(stale, Outcome.SUCCEEDED, status_code=200),
+            *results_of(current, Outcome.SUCCEEDED, status_code=204),
+        ]
+    )
+
+    history = Attempt.objects.order_by("number").values_list("number", "outcome", "status_code")
+    assert list(history) == [(1, "succeeded", 200), (2, "succeeded", 204)]
+    assert Delivery.objects.get().last_status_code == 204
+    assert Subscription.objects.get().failure_streak == 0
+
+
+@pytest.mark.django_db
 def test_a_late_success_wins() -> None:
     publish(project=make_subscription().project, event_type="a.b", data={})
     stale = claim_all()
