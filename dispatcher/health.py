@@ -19,7 +19,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from deliveries.backlog import oldest_overdue_seconds
 from deliveries.models import Worker
@@ -36,6 +36,7 @@ PARTITION_DAYS_MIN = 7
 
 _QUERY_TIMEOUT_MS = 2000  # a probe that waits longer than its caller tells nothing
 _BROKER_TIMEOUT_SECONDS = 0.5
+_CACHE_KEY_SECONDS = 10  # nobody reads it: it only has to go by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +122,18 @@ def _check_broker() -> Check:
 
 
 def _check_cache() -> Check:
-    return _reaches(lambda: cache.get("readyz"), "wake-ups are sent without it")
+    """Write, too: a Redis that is full, or read-only after a failover, still answers reads."""
+    return _reaches(
+        lambda: cache.set("readyz", 1, _CACHE_KEY_SECONDS), "wake-ups are sent without it"
+    )
 
 
 def _reaches(ask: Callable[[], object], without_it: str) -> Check:
     try:
         ask()
+    except ResponseError as error:
+        logger.warning("takes no writes: %s", error)
+        return Check(False, False, f"takes no writes; {without_it}")
     except (OperationalError, RedisError, OSError) as error:
         logger.warning("not reachable: %s", error)
         return Check(False, False, f"does not answer; {without_it}")

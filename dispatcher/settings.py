@@ -6,6 +6,7 @@ set: production. `.env.example` documents each variable.
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,15 @@ CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"visibility_timeout": 60} if REDIS_URL else {"polling_interval": 0.01}
 )
+CELERY_BROKER_TRANSPORT = "dispatcher.redis_transport:Transport" if REDIS_URL else None
+CELERY_BROKER_USE_SSL = (
+    {"ssl_cert_reqs": ssl.CERT_REQUIRED} if REDIS_URL.startswith("rediss://") else None
+)
+"""With a transport of one's own, kombu no longer takes TLS from the scheme. Certificates are
+verified, as the cache does; `?ssl_cert_reqs=…` in the URL decides otherwise for both."""
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True
+"""A failover answers a waiting worker with an error, which would end it; it connects again."""
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "deliveries"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.conf import LazySettings
 from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
+from redis import Redis
 
 from deliveries import partitions
 from deliveries.backlog import oldest_overdue_seconds
@@ -21,6 +23,7 @@ from deliveries.models import Delivery
 from deliveries.workers import Reporter
 from tests.factories import make_subscription
 from tests.outages import dead_redis
+from tests.servers import start_redis
 
 
 def readyz() -> tuple[int, dict[str, Any]]:
@@ -186,19 +189,49 @@ def test_a_broker_that_is_away_is_told_soon_and_stays_ready(
     assert checks["broker"]["required"] is False
 
 
+def caches_at(url: str) -> dict[str, dict[str, object]]:
+    return {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": url,
+            "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
+        }
+    }
+
+
 @pytest.mark.django_db
 def test_a_cache_that_is_away_is_told_and_stays_ready(
     dead_redis_url: str, settings: LazySettings
 ) -> None:
-    settings.CACHES = {
-        "default": {
-            "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": dead_redis_url,
-            "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
-        }
-    }
+    settings.CACHES = caches_at(dead_redis_url)
 
     status, checks = readyz()
 
     assert status == 200
     assert checks["cache"]["ok"] is False
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda redis: redis.config_set("maxmemory", 1),
+        lambda redis: redis.replicaof("127.0.0.1", "1"),
+        lambda redis: redis.config_set("min-replicas-to-write", 1),
+    ],
+    ids=["full", "read-only", "without its replica"],
+)
+def test_a_cache_that_takes_no_writes_is_told_and_stays_ready(
+    spoil: Callable[[Redis], object], tmp_path: Path, settings: LazySettings
+) -> None:
+    with start_redis(tmp_path / "redis", durable=False) as server, Redis.from_url(server.url) as to:
+        settings.CACHES = caches_at(server.url)
+        assert readyz()[1]["cache"]["ok"] is True
+        spoil(to)
+
+        status, checks = readyz()
+
+    assert status == 200
+    assert checks["cache"]["ok"] is False
+    assert "takes no writes" in checks["cache"]["detail"]
