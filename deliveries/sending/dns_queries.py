@@ -7,9 +7,10 @@ status codes say what. Its own thread only appends to a queue and calls `wake`.
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from ipaddress import ip_address
@@ -62,6 +63,8 @@ class Answer:
     addresses: tuple[IPAddress, ...] = ()
     ttl_seconds: int = 0
     detail: str = ""
+    ended_at: float = field(default_factory=time.monotonic)
+    """On `time.monotonic()`: it may be looked at later."""
 
 
 _errors = pycares.errno

@@ -33,6 +33,9 @@ addresses are to be judged.)"""
 SUSPICIOUS_AFTER_SECONDS: Final = 0.25
 """Silence for longer makes us ask whether our own resolver is there at all."""
 
+BEGIN_SHARE: Final = 0.8
+"""Of the time that a look-up has: its turn must come before, or silence says nothing."""
+
 TICK_SECONDS: Final = 0.1
 """How often pending look-ups are looked through."""
 
@@ -83,6 +86,7 @@ class _Pending:
 
     host: str
     asked_at: float
+    begin_before: float
     deadline_at: float
     waiters: list[Any] = field(default_factory=list)
     tenants: set[str] = field(default_factory=set)
@@ -96,6 +100,11 @@ class _Pending:
     @property
     def is_under_way(self) -> bool:
         return self.began_at > 0
+
+    @property
+    def silent_since(self) -> float:
+        """Since when an answer, or at least a turn, is waited for."""
+        return self.began_at or self.asked_at
 
     @property
     def is_answered(self) -> bool:
@@ -190,7 +199,12 @@ class Resolver:
             return remembered[1]
         pending = self._pending.get(host)
         if pending is None:
-            pending = _Pending(host, asked_at=now, deadline_at=now + deadline_seconds)
+            pending = _Pending(
+                host,
+                asked_at=now,
+                begin_before=now + deadline_seconds * BEGIN_SHARE,
+                deadline_at=now + deadline_seconds,
+            )
             self._pending[host] = pending
         pending.waiters.append(waiter)
         if not pending.is_under_way and tenant not in pending.tenants:
@@ -219,7 +233,7 @@ class Resolver:
         now = time.monotonic()
         while (turn := self._turns.take()) is not None:
             tenant, pending = turn
-            if pending.is_under_way or now >= pending.deadline_at:
+            if pending.is_under_way or now >= pending.begin_before:
                 self._turns.give_back(tenant)  # begun in another tenant's turn, or too late
             else:
                 self._begin(pending, tenant, now)
@@ -235,7 +249,7 @@ class Resolver:
 
     def _take(self, answer: Answer, now: float) -> None:
         if self._health.is_probe(answer.host):
-            self._health.note(answer, now=now)
+            self._health.note(answer, now=answer.ended_at)
             self._check_at = now  # others have waited for this
             return
         pending = self._pending.get(answer.host)
@@ -253,21 +267,24 @@ class Resolver:
                 self._end(pending, now, failure=None)
         elif pending.is_answered or now >= pending.deadline_at:
             self._check_failure(pending, now)
-        elif pending.is_under_way and now > pending.began_at + SUSPICIOUS_AFTER_SECONDS:
+        elif now > pending.silent_since + SUSPICIOUS_AFTER_SECONDS:
             self._probe(pending, now)
 
     def _check_failure(self, pending: _Pending, now: float) -> None:
         failure = pending.failure
-        is_not_ours = not pending.is_under_way or failure not in _MAY_BE_OUR_FAULT
-        if is_not_ours or self._health.works(since=pending.began_at):
+        if failure not in _MAY_BE_OUR_FAULT:
             self._end(pending, now, failure)
-        elif now >= pending.deadline_at or self._health.is_broken(since=pending.began_at):
+        elif self._health.was_broken(since=pending.asked_at, now=now):
+            self._end(pending, now, LookupFailure.RESOLVER_UNREACHABLE)
+        elif self._health.is_proven(since=pending.silent_since, now=now):
+            self._end(pending, now, failure)
+        elif now >= pending.deadline_at:
             self._end(pending, now, LookupFailure.RESOLVER_UNREACHABLE)
         else:
             self._probe(pending, now)
 
     def _probe(self, pending: _Pending, now: float) -> None:
-        name = self._health.next_probe(since=pending.began_at, now=now)
+        name = self._health.next_probe(since=pending.silent_since, now=now)
         if name is not None:
             self._queries.start(name, FAMILIES[0])
 

@@ -11,6 +11,7 @@ import pytest
 
 from deliveries.sending import resolve
 from deliveries.sending.resolve import Lookup, LookupFailure, Resolver
+from deliveries.sending.resolver_health import ANSWERED_WITHIN_SECONDS, PAUSE_SECONDS
 from tests.dns_stub import NO_ADDRESS, NXDOMAIN, REFUSED, SERVFAIL, SILENT, Answer, DnsStub
 
 DEADLINE_SECONDS = 1.0
@@ -130,8 +131,86 @@ def test_a_resolver_that_has_recovered_is_trusted_again(dns: DnsStub, resolver: 
     dns.is_dead = True
     assert resolve_one(resolver, "a.test").failure is LookupFailure.RESOLVER_UNREACHABLE
     dns.is_dead = False
+    time.sleep(ANSWERED_WITHIN_SECONDS)  # the last probe may have been out still
     dns.set("slow.test", SLOW)
     assert resolve_one(resolver, "slow.test").failure is LookupFailure.TIMEOUT
+
+
+def test_no_name_is_blamed_at_either_edge_of_our_resolvers_outage(
+    dns: DnsStub, resolver: Resolver
+) -> None:
+    dns.unknown = HEALTHY
+    outage_from, outage_to, asked_until = 0.5, 3.0, 4.0
+    deadline_seconds = 1.5  # c-ares asks again after 0.25, 0.75 and 1.75 s: time for a probe after
+    began_at = time.monotonic()
+    ended: dict[str, Lookup] = {}
+    asked = 0
+    while (at := time.monotonic() - began_at) < asked_until + deadline_seconds + 0.5:
+        dns.is_dead = outage_from <= at < outage_to
+        if asked * 0.1 <= at < asked_until:  # also just before and after both edges
+            host = f"healthy{asked}.test"
+            resolver.lookup(host, tenant=host, waiter=host, deadline_seconds=deadline_seconds)
+            asked += 1
+        ended |= dict(resolver.collect())
+        time.sleep(0.005)
+    assert len(ended) == asked
+    failures = {lookup.failure for lookup in ended.values()}
+    assert failures == {None, LookupFailure.RESOLVER_UNREACHABLE}, ended
+
+
+def test_a_name_that_answers_with_an_error_as_our_resolver_falls_silent_is_not_blamed(
+    dns: DnsStub, resolver: Resolver
+) -> None:
+    dns.set("before.test", SERVFAIL)
+    assert resolve_one(resolver, "before.test").failure is LookupFailure.SERVER_FAILURE
+    dns.set("after.test", SERVFAIL)
+    ask(resolver, "after.test")
+    while not dns.count("after.test", "AAAA"):
+        time.sleep(0.001)
+    time.sleep(0.01)
+    dns.is_dead = True
+    assert collect(resolver, 1)["after.test"].failure is LookupFailure.RESOLVER_UNREACHABLE
+
+
+def test_a_look_up_that_got_no_turn_in_our_resolvers_outage_is_not_the_names_fault(
+    dns: DnsStub, resolver: Resolver
+) -> None:
+    dns.is_dead = True
+    for number in range(60):
+        ask(resolver, f"healthy{number}.test", tenant="crowded")
+    ended = collect(resolver, 60)
+    assert {lookup.failure for lookup in ended.values()} == {LookupFailure.RESOLVER_UNREACHABLE}
+    assert any("turn" in lookup.detail for lookup in ended.values())
+
+
+def test_a_look_up_whose_turn_comes_at_its_end_does_not_pass_for_our_outage(
+    dns: DnsStub, resolver: Resolver
+) -> None:
+    for number in range(5):
+        ask(resolver, dns.set(f"slow{number}.test", SLOW), tenant="slow")
+    time.sleep(0.1)
+    ask(resolver, dns.set("last.test", SLOW), tenant="slow")
+    assert collect(resolver, 6)["last.test"].failure is LookupFailure.TIMEOUT
+
+
+def test_slow_names_are_to_blame_while_our_resolver_answers_others(
+    dns: DnsStub, resolver: Resolver
+) -> None:
+    began_at = time.monotonic()
+    ended: dict[str, Lookup] = {}
+    asked = 0
+    while (at := time.monotonic() - began_at) < 3.0:
+        if asked * 0.1 <= at < 1.5:
+            ask(resolver, dns.set(f"slow{asked}.test", SLOW), tenant=str(asked % 2))
+            asked += 1
+        ended |= dict(resolver.collect())
+        time.sleep(0.005)
+    assert len(ended) == asked
+    assert {lookup.failure for lookup in ended.values()} == {LookupFailure.TIMEOUT}
+    slowest_ms = max(lookup.milliseconds for lookup in ended.values())
+    assert slowest_ms <= 1000 * DEADLINE_SECONDS + 300
+    probes = [name for name, kind in dns.queries if name.endswith(".invalid")]
+    assert len(probes) <= 3.0 / PAUSE_SECONDS
 
 
 def test_a_name_is_resolved_although_its_first_query_is_lost(
