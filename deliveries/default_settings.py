@@ -5,6 +5,7 @@ Filled in by `apps`. The assembly's own settings name every value, with the same
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 DEFAULTS: Final[dict[str, Any]] = {
@@ -20,6 +21,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION": 50,
     "DISPATCHER_PAYLOAD_LIMIT_BYTES": 256 * 1024,
     "DISPATCHER_RETENTION_DAYS": 30,
+    "DISPATCHER_HOUSEKEEPING_EVERY": timedelta(hours=1),
     "DISPATCHER_AUDIT_RETENTION_DAYS": 400,
     "DISPATCHER_UNFINISHED_LIMIT": 1_000_000,
     "DISPATCHER_SUBSCRIPTIONS_PER_PROJECT": 500,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
 
 from celery import shared_task
+from django.conf import settings
 
 from deliveries import partitions, pruning
 from deliveries.periodic import run_once
 from deliveries.sending import engine
-
-HOURLY = timedelta(hours=1)
 
 
 @shared_task(name="deliveries.send_due")
@@ -22,10 +21,14 @@ def send_due() -> None:
 @shared_task(name="deliveries.prune")
 def prune() -> None:
     """Drop history that is older than the retention time."""
-    run_once("prune", pruning.prune, every=HOURLY)
+    _housekeep("prune", pruning.prune)
 
 
 @shared_task(name="deliveries.make_partitions")
 def make_partitions() -> None:
     """Keep the next two weeks' partitions ready."""
-    run_once("make_partitions", partitions.make_partitions, every=HOURLY)
+    _housekeep("make_partitions", partitions.make_partitions)
+
+
+def _housekeep(name: str, action: Callable[[], object]) -> None:
+    run_once(name, action, every=settings.DISPATCHER_HOUSEKEEPING_EVERY)

@@ -178,9 +178,12 @@ CELERY_TASK_DEFAULT_QUEUE = "deliveries"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+DISPATCHER_HOUSEKEEPING_EVERY = timedelta(hours=1)
+"""How often old history is dropped and partitions are made; once, however many beats there are."""
+
 CELERY_BEAT_SCHEDULE = {
-    "prune": {"task": "deliveries.prune", "schedule": timedelta(hours=1)},
-    "make-partitions": {"task": "deliveries.make_partitions", "schedule": timedelta(hours=1)},
+    name: {"task": f"deliveries.{name}", "schedule": DISPATCHER_HOUSEKEEPING_EVERY}
+    for name in ("prune", "make_partitions")
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULER = "dispatcher.beat:Scheduler"

@@ -11,6 +11,7 @@ waits until a receiver on loopback has them all, stops everything, and prints wh
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,10 +28,10 @@ from typing import Any
 import requests
 from cryptography.fernet import Fernet
 
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from tests.compose_file import ROOT, Place, Service, read_services
 from tests.dispatcher.up_process import free_port
 from tests.servers import start_both
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 
 START_SECONDS = 90
 CLIENTS = 8
@@ -143,7 +144,9 @@ def production(database_url: str, redis_url: str) -> Iterator[Production]:
     variables = {
         "POSTGRES_PASSWORD": "unused",
         "DISPATCHER_SECRET_KEY": "for tests only " * 4,
-        "DISPATCHER_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        # A database that is there already, such as a test's, was used with the keys of its owner.
+        "DISPATCHER_ENCRYPTION_KEYS": os.environ.get("DISPATCHER_ENCRYPTION_KEYS")
+        or Fernet.generate_key().decode(),
         "DISPATCHER_ALLOWED_HOSTS": "hooks.example",
         "DISPATCHER_HTTPS": "false",
         "DISPATCHER_ALLOWED_NETWORKS": "127.0.0.0/8",
