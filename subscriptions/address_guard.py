@@ -34,8 +34,15 @@ URL_LIMIT_BYTES: Final = 2048
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _HOST_LIMIT_BYTES: Final = 253  # RFC 1035 2.3.4, less length octets
+_LABEL_LIMIT_BYTES: Final = 63
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123 2.1, RFC 1035 2.3.4
 _HOST_NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")  # UTS 46 takes the wide ones for a dot
+# Marks and fillers that show nothing and that UTS 46 drops: what is read would not be what is
+# meant. (Format characters are refused everywhere.)
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _LOOKS_NUMERIC: Final = re.compile(
     r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.*"
 )  # inet_aton(3) takes these
@@ -160,12 +167,14 @@ def _checked_text(url: str) -> str:
     # Not printable are controls, separators, lone surrogates and invisible formatting: parsers
     # drop them, cut at them or take them for the end of a header.
     if not url.isprintable() or " " in url:
-        raise UrlRefused(
-            "character", "The URL contains a space, a line break or a hidden character."
-        )
+        raise _hidden_character()
     if "\\" in url:
         raise UrlRefused("ambiguous", "The URL contains a backslash; write %5C if it is meant.")
     return url
+
+
+def _hidden_character() -> UrlRefused:
+    return UrlRefused("character", "The URL contains a space, a line break or a hidden character.")
 
 
 def _split_scheme(url: str) -> tuple[str, str]:
@@ -248,8 +257,12 @@ def _read_ipv4(text: str) -> tuple[str, IPAddress]:
 
 def _to_ascii(name: str) -> str:
     """Map and encode a name by UTS 46, non-transitional, and check it by IDNA 2008."""
-    if len(name) > _HOST_LIMIT_BYTES + 1:  # long names cost idna much time
+    labels = _DOTS.split(name)
+    # Long names and labels cost idna much time; a mapping that shortens them is no reason.
+    if len(name) > _HOST_LIMIT_BYTES + 1 or max(map(len, labels)) > _LABEL_LIMIT_BYTES:
         raise _no_host()
+    if _INVISIBLE.search(name):
+        raise _hidden_character()
     try:
         return idna.encode(name, uts46=True).decode("ascii")
     except UnicodeError:  # idna's own errors are of this class
@@ -305,13 +318,18 @@ def _never_own(_address: IPAddress) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """What one installation may contact: public addresses, less its own, plus what is listed."""
+    """What one installation may contact: public addresses, less its own, plus what is listed.
+
+    Judging raises `OSError` where `is_own` does: nobody can tell then, and nothing is contacted.
+    """
 
     allowed_networks: tuple[IPNetwork, ...] = ()
     """Open although special or own. A cloud's metadata address only opens when it is listed by
     itself, as /32 or /128. IPv4 addresses inside of IPv6 ones need listing as well."""
     is_own: Callable[[IPAddress], bool] = _never_own
     """Tells the machine's own addresses, public ones included; see `own_addresses`."""
+    refused_networks: tuple[IPNetwork, ...] = ()
+    """Closed whatever else holds: ranges that are public in form only, an own NAT64 prefix."""
 
     def check_destination(self, destination: Destination) -> None:
         """Raise `UrlRefused` for what no look-up is needed to refuse."""
@@ -350,6 +368,8 @@ class AddressPolicy:
     def _own_refusal(self, nature: AddressNature, is_internal_name: bool) -> str | None:
         """Judge the address itself, not what is embedded."""
         address = nature.address
+        if any(address in network for network in self.refused_networks):
+            return "in a network that this installation refuses"
         if nature.metadata_of is not None:
             if self._lists_alone(address):
                 return None
@@ -358,7 +378,7 @@ class AddressPolicy:
             return None if self._lists(address) else nature.special_range
         if is_internal_name and not self._lists(address):
             return "an internal name may only stand for allowed networks"
-        if self.is_own(address) and not self._lists(address):
+        if not self._lists(address) and self.is_own(address):
             return "the machine's own address"
         return None
 

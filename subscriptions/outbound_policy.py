@@ -14,5 +14,7 @@ from subscriptions.own_addresses import is_own_address
 def address_policy() -> AddressPolicy:
     """Return which addresses may be contacted from this installation."""
     return AddressPolicy(
-        allowed_networks=settings.DISPATCHER_ALLOWED_NETWORKS, is_own=is_own_address
+        allowed_networks=settings.DISPATCHER_ALLOWED_NETWORKS,
+        is_own=is_own_address,
+        refused_networks=settings.DISPATCHER_REFUSED_NETWORKS,
     )

@@ -47,18 +47,15 @@ class RememberedAnswers:
     def is_own_address(self, address: IPAddress) -> bool:
         """Say whether the address is one of this machine's, wildcards and loopback included.
 
-        Where the kernel cannot be asked the answer is no, and is not remembered: the request
-        that depends on it has no socket to open either, and must not be refused for good.
+        Raises `OSError` where the kernel cannot be asked (no descriptor is free), and remembers
+        nothing: a guess of "no" would let whoever uses up our descriptors choose their moment.
         """
         key = address.packed  # hashes in C, unlike the address
         now = self._clock()
         remembered = self._answers.get(key)
         if remembered is not None and now < remembered[1]:
             return remembered[0]
-        try:
-            answer = self._is_own(address)
-        except OSError:
-            return False
+        answer = self._is_own(address)
         if len(self._answers) >= REMEMBERED_ANSWERS:
             self._answers.clear()
         self._answers[key] = (answer, now + REMEMBERED_SECONDS)

@@ -50,6 +50,8 @@ _SPECIAL_RANGES: Final = (
         "platform address inside Azure, public only in form",
         "Azure documentation",
     ),
+    ("161.26.0.0/16", "IBM Cloud's inner services, public only in form", "IBM documentation"),
+    ("166.8.0.0/14", "IBM Cloud's service endpoints, public only in form", "IBM documentation"),
     ("169.254.0.0/16", "link-local, where clouds put their platform services", "RFC 3927"),
     ("172.16.0.0/12", "private network", "RFC 1918"),
     ("192.0.0.0/24", "IETF protocol assignments", "RFC 6890"),

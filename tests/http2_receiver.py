@@ -15,7 +15,7 @@ import h2.events
 import h2.exceptions
 from h2.errors import ErrorCodes
 
-from tests.threaded_server import Connection, GoneError, ThreadedServer
+from dispatcher.chaos.threaded_server import Connection, GoneError, ThreadedServer
 
 _OK = [(":status", "200"), ("content-length", "2")]
 _BLOCK = b"x" * 16384

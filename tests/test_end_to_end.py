@@ -20,11 +20,11 @@ from standardwebhooks import Webhook
 from deliveries.ingest import NewEvent, publish, publish_many
 from deliveries.models import Attempt, Delivery
 from deliveries.payload import payload_from_json
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from subscriptions.models import Subscription
 from subscriptions.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
 from tests.hostile_receiver import dies_when_reused
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 from tests.workers import allow_loopback, eventually, sending, worker_process
 
 pytestmark = pytest.mark.django_db(transaction=True)

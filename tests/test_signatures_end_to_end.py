@@ -19,11 +19,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from deliveries.ingest import publish
 from deliveries.models import Delivery
+from dispatcher.chaos.threaded_server import KEEP, Connection, Received, ThreadedServer
 from subscriptions.models import Subscription
 from subscriptions.secret_rotation import end_overlap, rotate
 from subscriptions.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
-from tests.threaded_server import KEEP, Connection, Received, ThreadedServer
 from tests.workers import allow_loopback, eventually, sending
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -71,6 +71,8 @@ class Circumstances:
     """The TLS handshake is done, or none is needed."""
     has_answer_begun: bool
     allowed_seconds: float
+    words: str = ""
+    """libcurl's own: what its number does not tell apart."""
 
 
 _BY_ERROR: Final[dict[int, Verdict]] = {
@@ -110,6 +112,11 @@ _BY_ERROR: Final[dict[int, Verdict]] = {
 }
 
 
+_BROKEN_OFF: Final = frozenset({SEND_ERROR, RECV_ERROR})
+_TLS_ALERT: Final = " alert "
+"""OpenSSL's errors of this kind: "SSL routines::tlsv13 alert certificate required"."""
+
+
 def verdict_on(error_number: int, circumstances: Circumstances) -> Verdict:
     """Judge a transfer that ended with an error and without a complete header block."""
     if error_number == OPERATION_TIMEDOUT:
@@ -123,4 +130,7 @@ def verdict_on(error_number: int, circumstances: Circumstances) -> Verdict:
         return judge_connecting(circumstances.os_errno)
     if error_number == PEER_FAILED_VERIFICATION:
         return judge_certificate(circumstances.verify_result)
+    if error_number in _BROKEN_OFF and _TLS_ALERT in circumstances.words:
+        # With TLS 1.3 a receiver that wants a certificate says so after our handshake is done.
+        return verdicts.BROKEN_OFF if circumstances.has_answer_begun else verdicts.HANDSHAKE
     return _BY_ERROR.get(error_number, verdicts.NO_CONNECTION)

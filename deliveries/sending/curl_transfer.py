@@ -15,7 +15,9 @@ import pycurl
 
 from deliveries.sending import curl_errors, verdicts
 from deliveries.sending.curl_errors import Circumstances
+from deliveries.sending.curl_tunnel import CurlTunnel
 from deliveries.sending.kept_connections import KeptConnection, KeptConnections
+from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.request_head import header_lines
 from deliveries.sending.response_reader import ResponseReader
 from deliveries.sending.transport import Exchange, Excuse, OutboundRequest, Outcome
@@ -57,12 +59,19 @@ class CurlTransfer:
         kept: KeptConnections,
         ca_file: str,
         max_idle_seconds: int,
+        proxy: LocatedProxy | None = None,
     ) -> None:
         self._policy = policy
         self._kept = kept
         self._response = ResponseReader()
         self.curl = pycurl.Curl()
         self._set_up(ca_file, max_idle_seconds)
+        reader = self._response
+        self._tunnel = (
+            None
+            if proxy is None
+            else CurlTunnel(self.curl, proxy, take_header_line=reader.take_header_line)
+        )
         # What the handle is set to at present: setting an option again costs as much as the
         # first time.
         self._url = ""
@@ -78,7 +87,7 @@ class CurlTransfer:
             (pycurl.NOSIGNAL, 1),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.FOLLOWLOCATION, 0),
-            (pycurl.PROXY, ""),  # neither ours nor the environment's
+            (pycurl.PROXY, ""),  # not the environment's; `CurlTunnel` sets ours
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
             (pycurl.PATH_AS_IS, 1),
             (pycurl.HTTP09_ALLOWED, 0),
@@ -162,6 +171,8 @@ class CurlTransfer:
         self._ready_at: float | None = None
         self._stopped_by: Verdict | None = None
         self._detail = ""
+        if self._tunnel is not None:
+            self._tunnel.begin()
         self.is_on_dead_connection = False
 
     def _set_times(self, deadline_seconds: float, connect_seconds: float | None) -> None:
@@ -184,19 +195,22 @@ class CurlTransfer:
     def _on_open_socket(self, _purpose: int, wanted: Any) -> int:
         """The second wall: open a socket to the pinned address only, and only if it still may be.
 
-        libcurl swallows exceptions of its hooks, so they are kept for the exchange.
+        With a proxy all sockets go to its address; the tunnel is for the pinned one. libcurl
+        swallows exceptions of its hooks, so they are kept for the exchange.
         """
         route = self._route
+        if self._tunnel is not None:
+            self._tunnel.expect_answer()
         if self._ready_at is not None:
             # libcurl has just given the former connection up; while it takes its leave there,
             # the peer will hang up in any case.
             self._was_alive = self._is_alive()
         try:
             address = ip_address(wanted.addr[0])
-            if address != route.address:
+            if address != self._first_hop:
                 return self._refuse(f"{address}: not the address that was judged")
             is_internal_name = self.request.url.is_internal_name
-            reason = self._policy.refusal(address, is_internal_name=is_internal_name)
+            reason = self._policy.refusal(route.address, is_internal_name=is_internal_name)
             if reason is not None:
                 return self._refuse(reason)
             opened = socket.socket(wanted.family, wanted.socktype, wanted.protocol).detach()
@@ -209,6 +223,10 @@ class CurlTransfer:
         self._has_opened = True
         return opened
 
+    @property
+    def _first_hop(self) -> IPAddress:
+        return self._route.address if self._tunnel is None else self._tunnel.address
+
     def _refuse(self, reason: str) -> int:
         self._detail = reason
         self._stopped_by = verdicts.BLOCKED
@@ -220,7 +238,8 @@ class CurlTransfer:
             # The kept-alive connection died, and libcurl is about to send the request again.
             self._stopped_by = verdicts.HUNG_UP_INSTEAD
             return int(pycurl.PREREQFUNC_ABORT)
-        if ends[0] != self._route.text and ip_address(ends[0]) != self._route.address:
+        has_right_text = self._tunnel is None and ends[0] == self._route.text  # the quick way
+        if not has_right_text and ip_address(ends[0]) != self._first_hop:
             self._refuse(f"{ends[0]}: not the address that was judged")
             return int(pycurl.PREREQFUNC_ABORT)
         opened, self._opened = self._opened, None
@@ -233,6 +252,8 @@ class CurlTransfer:
                 return int(pycurl.PREREQFUNC_ABORT)
         self._is_connection_shared = opened is None
         self._ready_at = time.monotonic()
+        if self._tunnel is not None:
+            self._tunnel.note_ready()
         return int(pycurl.PREREQFUNC_OK)
 
     def _is_dead(self, connection: KeptConnection) -> bool:
@@ -260,7 +281,7 @@ class CurlTransfer:
     def finish(self, error_number: int, words: str) -> Exchange:
         """Turn the ended transfer into an exchange, and let go of the request."""
         response = self._response
-        verdict = self._judge(error_number)
+        verdict = self._judge(error_number, words)
         connect_ms, tls_ms = self._connect_phases()
         has_detail = error_number != 0 or verdict.outcome is not Outcome.SUCCEEDED
         exchange = Exchange(
@@ -274,20 +295,21 @@ class CurlTransfer:
             connect_ms=connect_ms,
             tls_ms=tls_ms,
             first_byte_ms=self._first_byte_ms(),
-            remote_address=self._route.text if self._has_reached_out else None,
+            remote_address=self._remote_address(verdict),
             http_version=response.http_version,
             response_headers=response.headers,
             response_body=response.body,
             is_truncated=response.is_truncated or (error_number != 0 and response.has_body_due),
             request_was_sent=self._ready_at is not None,
             excuse=self._excuse(verdict),
+            ended_at_proxy=verdict.is_at_proxy,
         )
         if self._connection is not None and exchange.http_version == "2":
             self._connection.speaks_http2 = True
         self._let_go()
         return exchange
 
-    def _judge(self, error_number: int) -> Verdict:
+    def _judge(self, error_number: int, words: str) -> Verdict:
         response = self._response
         if response.status_code is not None:
             return verdicts.judge_status(response.status_code)
@@ -297,7 +319,14 @@ class CurlTransfer:
             return self._stopped_by
         if error_number == 0:
             return verdicts.CLOSED_IN_HEADERS  # libcurl takes an end of file for a blank line
-        return curl_errors.verdict_on(error_number, self._circumstances())
+        circumstances = self._circumstances(words)
+        if self._tunnel is not None and self._ready_at is None:
+            is_connected = circumstances.is_connected
+            at_proxy = self._tunnel.verdict_on(error_number, is_connected=is_connected)
+            if at_proxy is not None:
+                self._detail = self._detail or self._tunnel.detail
+                return at_proxy
+        return curl_errors.verdict_on(error_number, circumstances)
 
     def _excuse(self, verdict: Verdict) -> Excuse | None:
         """Excuse a kept connection's end; one that many HTTP/2 requests shared did not die idle."""
@@ -306,7 +335,7 @@ class CurlTransfer:
         was_shared = self._connection is not None and self._connection.speaks_http2
         return None if was_shared else Excuse.STALE_CONNECTION
 
-    def _circumstances(self) -> Circumstances:
+    def _circumstances(self, words: str) -> Circumstances:
         curl = self.curl
         is_http = self.request.url.scheme == "http"
         return Circumstances(
@@ -318,6 +347,7 @@ class CurlTransfer:
             or curl.getinfo(pycurl.APPCONNECT_TIME_T) > 0,
             has_answer_begun=self._response.first_byte_at is not None,
             allowed_seconds=self._allowed_seconds(),
+            words=words,
         )
 
     def _allowed_seconds(self) -> float:
@@ -335,6 +365,8 @@ class CurlTransfer:
         if connected_us == 0:
             return None, None
         secured_us = self.curl.getinfo(pycurl.APPCONNECT_TIME_T)
+        if self._tunnel is not None and self._tunnel.made_at is not None:
+            connected_us = round((self._tunnel.made_at - self._started_at) * 1_000_000)
         connect_ms = round((connected_us - self.curl.getinfo(pycurl.NAMELOOKUP_TIME_T)) / 1000)
         tls_ms = round((secured_us - connected_us) / 1000) if secured_us else None
         return connect_ms, tls_ms
@@ -345,9 +377,11 @@ class CurlTransfer:
             return None
         return round((first_byte_at - self._ready_at) * 1000)
 
-    @property
-    def _has_reached_out(self) -> bool:
-        return self._ready_at is not None or self._has_opened
+    def _remote_address(self, verdict: Verdict) -> str | None:
+        """Return whom the attempt reached out to; nobody, if not even the proxy took it."""
+        has_reached_out = self._ready_at is not None or self._has_opened
+        is_lost = verdict is verdicts.PROXY_FAILED
+        return self._route.text if has_reached_out and not is_lost else None
 
     def _explain(self, error_number: int, words: str) -> str:
         parts = [self._detail, f"libcurl {error_number}: {words}" if error_number else ""]

@@ -16,6 +16,7 @@ import pycurl
 from deliveries.sending import curl_errors, verdicts
 from deliveries.sending.curl_transfer import CurlTransfer, Route
 from deliveries.sending.kept_connections import KeptConnections
+from deliveries.sending.proxy_address import LocatedProxy, proxy_is_nowhere
 from deliveries.sending.request_head import NotSendable
 from deliveries.sending.socket_watch import HUNG_UP, open_socket_watch
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
@@ -32,7 +33,8 @@ class CurlTransport:
     """A `Transport` on libcurl's multi interface.
 
     `max_connections` idle connections are kept at most; how many requests are in flight is the
-    caller's to bound. `ca_file` is a PEM file of authorities, certifi's by default.
+    caller's to bound. `ca_file` is a PEM file of authorities, certifi's by default. With a `proxy`
+    all connections are tunnels through it.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class CurlTransport:
         max_connections: int,
         ca_file: str | None = None,
         max_idle_seconds: int = MAX_IDLE_SECONDS,
+        proxy: LocatedProxy | None = None,
     ) -> None:
         self._policy = policy
         self._ca_file = ca_file or certifi.where()
         self._max_idle_seconds = max_idle_seconds
+        self._proxy = proxy
         self._kept = KeptConnections()
         self._routes: dict[tuple[int, int, int], Route] = {}
         self._free: list[CurlTransfer] = []
@@ -68,6 +72,9 @@ class CurlTransport:
         dns_ms: int | None = None,
     ) -> None:
         """Begin sending; see `Transport.submit`."""
+        if self._proxy is not None and self._proxy.address is None:
+            self._ended.append(proxy_is_nowhere(request, dns_ms=dns_ms))
+            return
         transfer = self._free.pop() if self._free else self._new_transfer()
         try:
             transfer.begin(
@@ -90,6 +97,7 @@ class CurlTransport:
             kept=self._kept,
             ca_file=self._ca_file,
             max_idle_seconds=self._max_idle_seconds,
+            proxy=self._proxy,
         )
 
     def _route(self, address: IPAddress, port: int) -> Route:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from deliveries.sending.egress_watch import EgressWatch
+from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.resolve import TICK_SECONDS, Lookup, LookupFailure, Resolver
 from deliveries.sending.transport import (
     BLOCKED_ADDRESS_ERROR,
@@ -20,6 +21,7 @@ from deliveries.sending.transport import (
     Outcome,
     Transport,
 )
+from deliveries.sending.verdicts import OUR_RESOURCES
 from subscriptions.address_guard import AddressPolicy, IPAddress, UrlRefused
 
 logger = logging.getLogger(__name__)
@@ -28,6 +30,12 @@ LOOKUP_SHARE: Final = 0.8
 """Of the deadline: a name that takes longer leaves no time for an answer."""
 
 ADDRESSES_TRIED_AT_MOST: Final = 4
+
+ADDRESSES_JUDGED_AT_MOST: Final = 100
+"""Of one name. Judging one that is not remembered takes some 50 µs, and an answer over TCP has room
+for thousands, new ones each second: everybody's deliveries would wait for that."""
+
+_TOO_MANY_ADDRESSES: Final = "The host name has too many addresses."
 
 CONNECT_SECONDS: Final = 1.5
 """Given to an address while others wait their turn; and never more than half of what is left."""
@@ -76,6 +84,7 @@ class Door:
         resolver: Resolver,
         policy: AddressPolicy,
         deadline_seconds: float = 5.0,
+        proxy: LocatedProxy | None = None,
     ) -> None:
         self._transport = transport
         self._resolver = resolver
@@ -84,7 +93,7 @@ class Door:
         self._under_way: dict[int, _UnderWay] = {}
         """By the identity of the request, which comes back with the exchange; the oldest first."""
         self._ended: list[Exchange] = []
-        self._egress = EgressWatch(on_news=transport.wake)
+        self._egress = EgressWatch(on_news=transport.wake, policy=policy, proxy=proxy)
         self._is_woken = False
         resolver.call_when_answered(transport.wake)
 
@@ -102,6 +111,9 @@ class Door:
             self._policy.check_destination(url)
         except UrlRefused as refusal:
             self._end_blocked(under_way, refusal.operator_detail or refusal.code)
+            return
+        except OSError as error:
+            self._end_unjudged(under_way, error)
             return
         if url.address is not None:
             self._send_to(under_way, (url.address,))
@@ -159,7 +171,8 @@ class Door:
     def _take_lookups(self) -> None:
         for under_way, lookup in self._resolver.collect():
             if self._is_current(under_way):
-                under_way.dns_ms = _ms_since(under_way.began_at)
+                # At least 1: 0 tells a name that was remembered.
+                under_way.dns_ms = max(1, _ms_since(under_way.began_at))
                 self._judge(under_way, lookup)
 
     def _is_current(self, under_way: _UnderWay) -> bool:
@@ -170,8 +183,16 @@ class Door:
         if lookup.failure is not None:
             self._end_unresolved(under_way, lookup.failure, lookup.detail)
             return
-        url = under_way.request.url
-        reason = self._policy.first_refusal(lookup.addresses, is_internal_name=url.is_internal_name)
+        if len(lookup.addresses) > ADDRESSES_JUDGED_AT_MOST:
+            count = f"{len(lookup.addresses)} addresses"
+            self._end(under_way, Outcome.DNS_FAILED, _TOO_MANY_ADDRESSES, count)
+            return
+        is_internal_name = under_way.request.url.is_internal_name
+        try:
+            reason = self._policy.first_refusal(lookup.addresses, is_internal_name=is_internal_name)
+        except OSError as error:
+            self._end_unjudged(under_way, error)
+            return
         if reason is not None:
             self._end_blocked(under_way, reason)
         else:
@@ -219,6 +240,11 @@ class Door:
 
     def _end_blocked(self, under_way: _UnderWay, reason: str) -> None:
         self._end(under_way, Outcome.BLOCKED_ADDRESS, BLOCKED_ADDRESS_ERROR, reason)
+
+    def _end_unjudged(self, under_way: _UnderWay, error: OSError) -> None:
+        """End a request whose addresses cannot be judged now: nothing is contacted on a guess."""
+        outcome, sentence = OUR_RESOURCES.outcome, OUR_RESOURCES.error
+        self._end(under_way, outcome, sentence, f"judging addresses: {error}")
 
     def _end_unresolved(self, under_way: _UnderWay, failure: LookupFailure, detail: str) -> None:
         is_ours = failure is LookupFailure.RESOLVER_UNREACHABLE

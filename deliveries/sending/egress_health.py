@@ -71,8 +71,14 @@ class EgressHealth:
         if len(self._silent) < STRANGERS_TO_CONVINCE:
             self._silent.add(address)
 
-    def judge(self, address: str, *, failed_at: float, now: float) -> Fault:
-        """Judge a request to an address that ended without an answer."""
+    def judge(
+        self, address: str, *, failed_at: float, now: float, is_proxys_word: bool = False
+    ) -> Fault:
+        """Judge a request to an address that ended without an answer.
+
+        `is_proxys_word`: the egress proxy refused or was silent. What a proxy says of one receiver
+        is believed once it is seen to reach another.
+        """
         if self._last_answer_at >= failed_at:
             return Fault.THEIRS
         if self._other_witnesses(address, now):
@@ -80,9 +86,18 @@ class EgressHealth:
                 return Fault.OURS
             is_late = now > failed_at + UNDECIDED_AT_MOST_SECONDS
             return Fault.THEIRS if is_late else Fault.UNDECIDED
+        if is_proxys_word:
+            return self._judge_proxy(failed_at, now)
         if self._answered:
             return Fault.THEIRS  # the only one that ever answered: nobody else can be asked
         return self._judge_strangers(failed_at, now)
+
+    def _judge_proxy(self, failed_at: float, now: float) -> Fault:
+        """Take a proxy that has reached nobody else for broken, but not for ever."""
+        if now < failed_at + WAIT_FOR_STRANGERS_SECONDS:
+            return Fault.UNDECIDED
+        since = max(self._began_at, self._last_answer_at)
+        return Fault.OURS if now - since < STRANGERS_BELIEVED_SECONDS else Fault.THEIRS
 
     def _judge_strangers(self, failed_at: float, now: float) -> Fault:
         is_young = now - self._began_at < STRANGERS_BELIEVED_SECONDS

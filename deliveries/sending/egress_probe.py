@@ -1,11 +1,12 @@
 """Asks receivers for a connection, to see whether our own network works; sends them nothing.
 
 `egress_watch` begins a probe and reads its result; `egress_health` says whom to ask, and what it
-means.
+means. Where an egress proxy is set, it is asked for tunnels to them instead.
 """
 
 from __future__ import annotations
 
+import queue
 import selectors
 import socket
 import threading
@@ -14,6 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from deliveries.sending.egress_health import Witness
+from deliveries.sending.proxy_address import LocatedProxy
+from deliveries.sending.proxy_tunnel import first_reached_through
 
 PROBE_SECONDS: Final = 2.0
 """For all of them together: they answered before, so they are not far."""
@@ -22,9 +25,10 @@ PROBE_SECONDS: Final = 2.0
 class EgressProbe:
     """One probe at a time, on a thread of its own."""
 
-    def __init__(self, *, on_done: Callable[[], None]) -> None:
+    def __init__(self, *, on_done: Callable[[], None], proxy: LocatedProxy | None = None) -> None:
         self._on_done = on_done
-        self._results: list[Witness | None] = []
+        self._proxy = proxy
+        self._results: queue.SimpleQueue[Witness | None] = queue.SimpleQueue()
 
     def begin(self, witnesses: Sequence[Witness]) -> None:
         """Ask them all at once; `take_results` has the first that could be reached."""
@@ -32,15 +36,22 @@ class EgressProbe:
 
     def take_results(self) -> list[Witness | None]:
         """Return what ended since: a witness, or `None` where nobody could be reached."""
-        results, self._results = self._results, []
+        results: list[Witness | None] = []
+        while not self._results.empty():  # nobody else takes from it
+            results.append(self._results.get())
         return results
 
     def _run(self, witnesses: Sequence[Witness]) -> None:
         try:
-            self._results.append(_first_reached(witnesses))
+            self._results.put(self._first_reached(witnesses))
         except OSError:  # not even a socket: our own trouble, if any is
-            self._results.append(None)
+            self._results.put(None)
         self._on_done()
+
+    def _first_reached(self, witnesses: Sequence[Witness]) -> Witness | None:
+        if self._proxy is None:
+            return _first_reached(witnesses)
+        return first_reached_through(self._proxy, witnesses, within_seconds=PROBE_SECONDS)
 
 
 def _first_reached(witnesses: Sequence[Witness]) -> Witness | None:

@@ -1,7 +1,8 @@
 """Holds back what got no answer until it is known whose fault that is: theirs, or our network's.
 
-`door` passes every exchange through here. Answers go straight on; silence waits for the next
-answer of anybody, or for a probe: milliseconds while there is traffic, seconds in an outage.
+`door` passes every exchange through here. Answers go straight on; silence, and what an egress proxy
+refused, waits for the next answer of anybody, or for a probe: milliseconds while there is traffic,
+seconds in an outage.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
 
-from deliveries.sending.egress_health import EgressHealth, Fault
+from deliveries.sending.egress_health import EgressHealth, Fault, Witness
 from deliveries.sending.egress_probe import EgressProbe
+from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.transport import Exchange, Excuse, Outcome
+from subscriptions.address_guard import AddressPolicy
 
 OUR_NETWORK: Final = "The sending machine could not reach anybody; this is not your fault."
 
@@ -30,10 +34,17 @@ class _Unanswered:
 class EgressWatch:
     """What is held back at present; used from one thread."""
 
-    def __init__(self, *, on_news: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        on_news: Callable[[], None],
+        policy: AddressPolicy,
+        proxy: LocatedProxy | None = None,
+    ) -> None:
         """`on_news` is called, from another thread, when `judged` may have something to return."""
+        self._policy = policy
         self._health = EgressHealth(now=time.monotonic())
-        self._probe = EgressProbe(on_done=on_news)
+        self._probe = EgressProbe(on_done=on_news, proxy=proxy)
         self._unanswered: list[_Unanswered] = []
 
     def __len__(self) -> int:
@@ -45,7 +56,7 @@ class EgressWatch:
         address = exchange.remote_address
         if address is None:
             return False
-        if exchange.outcome in _WITHOUT_ANSWER:
+        if exchange.outcome in _WITHOUT_ANSWER or exchange.ended_at_proxy:
             self._health.note_silence(address)
             self._unanswered.append(_Unanswered(exchange, address, failed_at=time.monotonic()))
             return True
@@ -62,15 +73,27 @@ class EgressWatch:
             self._health.note_probe(reached, now=now)
         ended, undecided = [], []
         for silent in self._unanswered:
-            fault = self._health.judge(silent.address, failed_at=silent.failed_at, now=now)
+            fault = self._health.judge(
+                silent.address,
+                failed_at=silent.failed_at,
+                now=now,
+                is_proxys_word=silent.exchange.ended_at_proxy,
+            )
             if fault is Fault.UNDECIDED:
                 undecided.append(silent)
             else:
                 ended.append(_excused(silent.exchange) if fault is Fault.OURS else silent.exchange)
         self._unanswered = undecided
         if undecided and (witnesses := self._health.next_probe(now=now)):
-            self._probe.begin(witnesses)
+            self._probe.begin([witness for witness in witnesses if self._may_contact(witness)])
         return ended
+
+    def _may_contact(self, witness: Witness) -> bool:
+        """Judge again: it was judged when it answered, which may be hours ago."""
+        try:
+            return self._policy.refusal(ip_address(witness[0])) is None
+        except OSError:  # it cannot be judged now
+            return False
 
 
 def _excused(exchange: Exchange) -> Exchange:

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from deliveries.sending.door import Door
 from deliveries.sending.heartbeat import Heartbeat
+from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.pump import Pump, PumpSettings
 from deliveries.sending.resolve import Resolver
 from deliveries.sending.transport import Transport
@@ -66,23 +67,26 @@ def wake_pump() -> bool:
 def _make_door() -> tuple[Door, int]:
     """Return the way out, and how many requests may be under way on it at once."""
     policy = address_policy()
-    transport, capacity = _make_transport(policy)
+    proxy_setting = settings.DISPATCHER_EGRESS_PROXY
+    proxy = None if proxy_setting is None else LocatedProxy(proxy_setting)
+    transport, capacity = _make_transport(policy, proxy)
     door = Door(
         transport=transport,
         resolver=Resolver(servers=settings.DISPATCHER_DNS_SERVERS or None),
         policy=policy,
         deadline_seconds=settings.DISPATCHER_REQUEST_DEADLINE_SECONDS,
+        proxy=proxy,
     )
     return door, capacity
 
 
-def _make_transport(policy: AddressPolicy) -> tuple[Transport, int]:
+def _make_transport(policy: AddressPolicy, proxy: LocatedProxy | None) -> tuple[Transport, int]:
     # Imported here: a platform without libcurl has no pycurl, and one with it needs no requests.
     wanted: int = settings.DISPATCHER_IN_FLIGHT_LIMIT
     if settings.DISPATCHER_TRANSPORT == "requests":
         from deliveries.sending.requests_transport import CAPACITY, RequestsTransport
 
-        return RequestsTransport(policy=policy), min(wanted, CAPACITY)
+        return RequestsTransport(policy=policy, proxy=proxy), min(wanted, CAPACITY)
     from deliveries.sending.curl_transport import CurlTransport
 
-    return CurlTransport(policy=policy, max_connections=wanted), wanted
+    return CurlTransport(policy=policy, max_connections=wanted, proxy=proxy), wanted

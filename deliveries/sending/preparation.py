@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
@@ -35,10 +35,18 @@ class Ticket:
 
 
 def prepare(
-    delivery: ClaimedDelivery, subscription: SubscriptionSnapshot, *, description: str
+    delivery: ClaimedDelivery,
+    subscription: SubscriptionSnapshot,
+    *,
+    description: str,
+    clock_ahead: timedelta = timedelta(),
 ) -> OutboundRequest | Exchange:
-    """Return the request to send, or the exchange that says why there is none."""
-    started_at = timezone.now()
+    """Return the request to send, or the exchange that says why there is none.
+
+    `clock_ahead` is the error of this machine's clock: a receiver refuses a signature that comes
+    from the past or the future.
+    """
+    started_at = timezone.now() - clock_ahead
     reason: ValueError
     try:
         return _request(delivery, subscription, description, started_at)

@@ -23,9 +23,11 @@ class Stage(IntEnum):
     OPENING = 0
     """No socket yet."""
     CONNECTING = 1
-    SECURING = 2
+    TUNNELLING = 2
+    """The egress proxy was asked for a tunnel."""
+    SECURING = 3
     """The TCP connection is there, the TLS handshake under way."""
-    READY = 3
+    READY = 4
     """The request may go out."""
 
 
@@ -54,6 +56,8 @@ class Attempt:
         self.address = address
         self.reader = ResponseReader()
         self.stage = Stage.OPENING
+        self.is_proxied = False
+        """Its connection is, or is to be, a tunnel through the egress proxy."""
         self.is_reused = False
         """On a connection that carried a request before."""
         self.was_sent = False
@@ -98,7 +102,11 @@ class Attempt:
         return AttemptEnded(self._verdict_on(error), words)
 
     def _verdict_on(self, error: OSError | EOFError) -> Verdict:
-        if isinstance(error, TimeoutError) or time.monotonic() >= self.stage_ends_at:
+        is_late = isinstance(error, TimeoutError) or time.monotonic() >= self.stage_ends_at
+        if self.is_proxied and self.stage in {Stage.CONNECTING, Stage.TUNNELLING}:
+            is_silent = is_late and self.stage is Stage.TUNNELLING
+            return verdicts.PROXY_GIVES_UP if is_silent else verdicts.PROXY_FAILED
+        if is_late:
             return self._timeout()
         if self.stage is Stage.READY:
             return self._verdict_on_silence(error)
@@ -111,8 +119,11 @@ class Attempt:
 
     def _verdict_on_silence(self, error: OSError | EOFError) -> Verdict:
         is_end = isinstance(error, EOFError)
+        is_alert = isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or "")
         if self.reader.first_byte_at is not None:
             return verdicts.CLOSED_IN_HEADERS if is_end else verdicts.BROKEN_OFF
+        if is_alert:  # with TLS 1.3, that a certificate is wanted comes after our handshake
+            return verdicts.HANDSHAKE
         if self.is_reused:
             return verdicts.HUNG_UP_INSTEAD
         return verdicts.NO_ANSWER if is_end else verdicts.BROKEN_OFF
@@ -152,17 +163,23 @@ class Attempt:
             connect_ms=self._ms_of(Stage.CONNECTING),
             tls_ms=self._ms_of(Stage.SECURING),
             first_byte_ms=_ms_between(self._entered_at.get(Stage.READY), reader.first_byte_at),
-            remote_address=str(self.address) if self._entered_at else None,
+            remote_address=str(self.address) if self._has_reached_out(verdict) else None,
             http_version=reader.http_version,
             response_headers=reader.headers,
             response_body=reader.body,
             is_truncated=reader.is_truncated or (detail != "" and reader.has_body_due),
             request_was_sent=self.was_sent,
             excuse=Excuse.STALE_CONNECTION if verdict is verdicts.HUNG_UP_INSTEAD else None,
+            ended_at_proxy=verdict.is_at_proxy,
         )
 
+    def _has_reached_out(self, verdict: Verdict) -> bool:
+        return bool(self._entered_at) and verdict is not verdicts.PROXY_FAILED
+
     def _ms_of(self, stage: Stage) -> int | None:
-        later = (at for each, at in self._entered_at.items() if each > stage)
+        """Return a stage's length; what the tunnel took is part of connecting."""
+        stages = {stage, Stage.TUNNELLING}
+        later = (at for each, at in self._entered_at.items() if each > stage and each not in stages)
         return _ms_between(self._entered_at.get(stage), next(later, None))
 
 

@@ -16,8 +16,10 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection
 
-from deliveries.sending import verdicts
+from deliveries.sending import egress_proxy, verdicts
 from deliveries.sending.deadline_watch import DeadlineWatch
+from deliveries.sending.proxy_address import LocatedProxy
+from deliveries.sending.proxy_tunnel import ask_for_tunnel
 from deliveries.sending.requests_answer import Answer
 from deliveries.sending.requests_attempt import Attempt, AttemptEnded, Stage
 from subscriptions.address_guard import AddressPolicy, IPAddress
@@ -59,12 +61,14 @@ class PinnedConnection(HTTPConnection):
         policy: AddressPolicy,
         authorities: Authorities,
         watch: DeadlineWatch,
+        proxy: LocatedProxy | None = None,
     ) -> None:
         super().__init__(str(origin.address), origin.port)
         self.origin = origin
         self._policy = policy
         self._authorities = authorities
         self._watch = watch
+        self._proxy = proxy
         self._answer: Answer | None = None
 
     def take(self, attempt: Attempt) -> None:
@@ -110,16 +114,39 @@ class PinnedConnection(HTTPConnection):
     def _open(self) -> None:
         context = self._context() if self.origin.scheme == "https" else None
         self._check_address(self.origin.address)
-        is_ipv6 = self.origin.address.version == 6
-        opened = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET)
+        if self._proxy is None:
+            opened = self._connect(self.origin.address, self.origin.port)
+            self._check_address(ip_address(opened.getpeername()[0]))
+        else:
+            opened = self._connect_through(self._proxy)
+        if context is not None:
+            self._secure(opened, context)
+
+    def _connect(self, address: IPAddress, port: int) -> socket.socket:
+        opened = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
         self.sock = opened  # from here on `close` closes it
         self._attempt.enter(Stage.CONNECTING)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._guard(opened)
-        opened.connect((str(self.origin.address), self.origin.port))
-        self._check_address(ip_address(opened.getpeername()[0]))
-        if context is not None:
-            self._secure(opened, context)
+        opened.connect((str(address), port))
+        return opened
+
+    def _connect_through(self, located: LocatedProxy) -> socket.socket:
+        """Connect to the proxy, and have it make a tunnel to the judged address."""
+        self._attempt.is_proxied = True
+        address = located.address
+        if address is None:
+            raise AttemptEnded(verdicts.PROXY_FAILED, "the egress proxy's name leads nowhere")
+        try:
+            opened = self._connect(address, located.proxy.port)
+            self._attempt.enter(Stage.TUNNELLING)
+            head = ask_for_tunnel(opened, located.proxy, self.origin.address, self.origin.port)
+        except OSError:
+            located.note_failure(address)
+            raise
+        if not egress_proxy.has_tunnel(head):
+            raise AttemptEnded(egress_proxy.verdict_on(head), egress_proxy.explain(head))
+        return opened
 
     def _context(self) -> ssl.SSLContext:
         try:

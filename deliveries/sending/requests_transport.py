@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from deliveries.sending import verdicts
 from deliveries.sending.deadline_watch import DeadlineWatch
+from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.request_head import NotSendable, header_lines
 from deliveries.sending.requests_attempt import Attempt, AttemptEnded, not_sendable
 from deliveries.sending.requests_connection import Authorities, Origin, PinnedConnection
@@ -44,7 +45,8 @@ _INTERRUPTED: Final = Verdict(Outcome.INTERRUPTED, "The attempt was interrupted.
 class RequestsTransport:
     """A `Transport` on requests; at most `CAPACITY` requests may be under way at once.
 
-    `ca_file` is a PEM file of authorities, certifi's by default.
+    `ca_file` is a PEM file of authorities, certifi's by default. With a `proxy` all connections
+    are tunnels through it.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class RequestsTransport:
         policy: AddressPolicy,
         ca_file: str | None = None,
         max_idle_seconds: float = MAX_IDLE_SECONDS,
+        proxy: LocatedProxy | None = None,
     ) -> None:
         self._policy = policy
+        self._proxy = proxy
         self._authorities = Authorities(ca_file or certifi.where())
         self._watch = DeadlineWatch()
         self._idle = IdleConnections(limit=CAPACITY, max_idle_seconds=max_idle_seconds)
@@ -65,7 +69,11 @@ class RequestsTransport:
 
     def _open_to(self, origin: Origin) -> PinnedConnection:
         return PinnedConnection(
-            origin, policy=self._policy, authorities=self._authorities, watch=self._watch
+            origin,
+            policy=self._policy,
+            authorities=self._authorities,
+            watch=self._watch,
+            proxy=self._proxy,
         )
 
     def submit(

@@ -39,7 +39,8 @@ class Outcome(StrEnum):
     TLS_FAILED = "tls_failed"
     """The handshake or the certificate check failed."""
     BLOCKED_ADDRESS = "blocked_address"
-    """The address guard refused the URL or an address that its name resolves to."""
+    """The address guard refused the URL or an address that its name resolves to; or the egress
+    proxy did."""
     RESPONSE_TOO_LARGE = "response_too_large"
     """The response's header block exceeded its cap."""
     NOT_SENDABLE = "not_sendable"
@@ -110,6 +111,9 @@ class Exchange:
     """True as soon as any byte of the request may have left this machine."""
     excuse: Excuse | None = None
     """Why its end says nothing about the receiver; such an attempt is repeated."""
+    ended_at_proxy: bool = False
+    """The egress proxy refused the tunnel or did not answer: whether for this receiver only, or for
+    everybody, is to be judged before it counts. Nothing of the request was sent."""
 
     @property
     def is_own_outage(self) -> bool:

@@ -19,6 +19,8 @@ class Verdict:
 
     outcome: Outcome
     error: str
+    is_at_proxy: bool = False
+    """It was the egress proxy that said so, or was silent: see `Exchange.ended_at_proxy`."""
 
 
 SUCCEEDED: Final = Verdict(Outcome.SUCCEEDED, "")
@@ -58,6 +60,17 @@ OUR_RESOURCES: Final = Verdict(
 )
 OUR_SETUP: Final = Verdict(
     Outcome.NOT_SENDABLE, "The request could not be composed by the sending machine."
+)
+
+# The egress proxy's (ADR 14). The first is certainly not the receiver's doing; the others are
+# until the proxy is seen to reach somebody else.
+PROXY_FAILED: Final = Verdict(
+    Outcome.OWN_OUTAGE, "The sender's own egress proxy failed; this is not your fault."
+)
+PROXY_FORBIDS: Final = Verdict(Outcome.BLOCKED_ADDRESS, BLOCKED_ADDRESS_ERROR, is_at_proxy=True)
+PROXY_CANNOT: Final = Verdict(Outcome.CONNECTION_FAILED, NO_CONNECTION.error, is_at_proxy=True)
+PROXY_GIVES_UP: Final = Verdict(
+    Outcome.TIMEOUT, "No connection could be established in time.", is_at_proxy=True
 )
 
 # Of one machine, and so the same for every receiver; what one receiver could cause is not here.

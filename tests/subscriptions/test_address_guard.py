@@ -93,6 +93,43 @@ class TestAllowList:
         assert AddressPolicy().refusal(PUBLIC_IPV4, is_internal_name=True)
 
 
+class TestRefusedNetworks:
+    """Ranges that are public in form only, which nobody but the operator can know."""
+
+    def refusing(self, *networks: str, allowed: tuple[str, ...] = ()) -> AddressPolicy:
+        return AddressPolicy(
+            allowed_networks=tuple(ip_network(network) for network in allowed),
+            refused_networks=tuple(ip_network(network) for network in networks),
+        )
+
+    def test_close_a_public_range_and_not_its_neighbour(self) -> None:
+        policy = self.refusing("93.184.215.0/24", "2606:2800::/32")
+        assert policy.refusal(PUBLIC_IPV4) == (
+            "93.184.215.14: in a network that this installation refuses"
+        )
+        assert not may_contact(policy, str(PUBLIC_IPV6))
+        assert may_contact(policy, "93.184.216.0")
+        assert may_contact(policy, "2606:2801::")
+
+    def test_win_over_the_allow_list_metadata_included(self) -> None:
+        policy = self.refusing("10.1.0.0/16", "169.254.0.0/16", allowed=("10.0.0.0/8", "0.0.0.0/0"))
+        assert may_contact(policy, "10.2.0.1")
+        assert not may_contact(policy, "10.1.0.1")
+        listed_alone = self.refusing("169.254.169.254/32", allowed=("169.254.169.254/32",))
+        assert not may_contact(listed_alone, "169.254.169.254")
+
+    def test_close_a_nat64_prefix_of_one_s_own_whatever_is_inside(self) -> None:
+        inside = "2606:4700:64::10.0.0.1"
+        assert may_contact(AddressPolicy(), inside)  # it looks like any other address
+        assert not may_contact(self.refusing("2606:4700:64::/96"), inside)
+
+    @pytest.mark.parametrize("wrapper", ["mapped", "NAT64", "6to4", "ISATAP, global id"])
+    def test_close_what_wraps_a_refused_address(self, wrapper: str) -> None:
+        policy = self.refusing("93.184.215.0/24", allowed=("::/0",))
+        assert not may_contact(policy, WRAPPERS[wrapper](PUBLIC_IPV4))
+        assert may_contact(policy, WRAPPERS[wrapper](IPv4Address("8.8.8.8")))
+
+
 METADATA = """
     169.254.169.254 169.254.169.253 169.254.169.250 169.254.169.255 169.254.170.2 169.254.170.23
     169.254.0.23 169.254.10.10 169.254.42.42 168.63.129.16 100.100.100.200 100.96.0.96 100.80.80.80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from ipaddress import ip_address
 
 import pytest
@@ -143,6 +144,8 @@ REFUSED_UNICODE_HOSTS = [
     "\U0001f4a9.com",
     "\u0301a.com",
 ]
+# Marks and fillers that show nothing; UTS 46 drops them: loc\u034falhost would mean localhost.
+INVISIBLE_MARKS = "\u034f\u115f\u17b4\u180b\u180f\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef"
 HIDDEN_CHARACTERS = "\0\t\r\n \x7f\x85\xa0\xad\u200b\u202e\u2028\ufeff\ud800"
 
 
@@ -167,6 +170,11 @@ class TestRefusals:
         for url in ("{}http://a.com/", "http://a{}b.com/", "http://a.com/{}", "http://a.com/?{}"):
             assert refusal_code(url.format(character)) == "character"
 
+    @pytest.mark.parametrize("mark", INVISIBLE_MARKS)
+    def test_invisible_marks_are_refused_in_hosts_and_encoded_elsewhere(self, mark: str) -> None:
+        assert refusal_code(f"http://loc{mark}alhost.com/") == "character"
+        assert parse_destination(f"http://a.com/{mark}").target.startswith("/%")
+
     def test_nothing_is_no_url(self) -> None:
         assert refusal_code("") == "scheme"
 
@@ -179,6 +187,15 @@ class TestRefusals:
         assert parse_destination(f"http://{'a.' * 126}a/")
         assert refusal_code(f"http://{'a.' * 126}aa/") == "host"
         assert refusal_code("http://" + "\u00e9" * 300 + ".com/") == "host"
+        assert refusal_code("http://" + "\u00e9" * 64 + ".com/") == "host"
+
+    def test_no_url_takes_long_to_refuse(self) -> None:
+        parse_destination("http://b\u00fccher.example/")  # idna reads its tables
+        hosts = ["\u00fc" * 253, ("\u00fc" * 60 + ".") * 4, "a" + "\u0301\u0323" * 120, "1." * 1000]
+        began_at = time.process_time()
+        for host in hosts:
+            assert refusal_code(f"http://{host}com/") == "host"
+        assert time.process_time() - began_at < 0.1
 
     def test_plain_http_is_refused_where_only_https_is_wanted(self) -> None:
         assert refusal_code("http://example.com/", https_only=True) == "https_only"

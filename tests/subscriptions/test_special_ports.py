@@ -24,7 +24,8 @@ def test_low_and_impossible_ports_are_not(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "port", [3306, 5432, 6379, 11211, 27017, 2375, 2376, 10250, 2379, 6000, 3389, 6667, 9300]
+    "port",
+    [3128, 4750, 3306, 5432, 6379, 11211, 27017, 2375, 2376, 10250, 2379, 6000, 3389, 6667, 9300],
 )
 def test_ports_of_well_known_services_are_not(port: int) -> None:
     assert not is_allowed_port(port)

@@ -11,11 +11,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deliveries.sending.transport import OutboundRequest, Outcome
-from tests.certificates import Authority
+from deliveries.sending.door import Door
+from deliveries.sending.resolve import Resolver
+from deliveries.sending.transport import OutboundRequest, Outcome, Transport
+from dispatcher.chaos.certificates import Authority
+from dispatcher.chaos.tls import TLS_MISBEHAVIOURS
+from tests.dns_stub import NO_ADDRESS, NXDOMAIN, REFUSED, SERVFAIL, Answer, DnsStub
 from tests.hostile_receiver import HostileReceiver, black_hole, never_reading, refusing_port
+from tests.http2_floods import http2_floods
 from tests.http2_receiver import Http2Receiver
-from tests.outbound import request_to
+from tests.outbound import LOOPBACK_ALLOWED, request_to
 
 LARGE_BODY = b"x" * 8_000_000
 
@@ -90,12 +95,84 @@ ROWS = [
     Row("cut-before-trailers", Outcome.SUCCEEDED, 200, is_truncated=True),
     Row("cut-in-body", Outcome.SUCCEEDED, 200, is_truncated=True),
     Row("reset-in-body", Outcome.SUCCEEDED, 200, is_truncated=True),
+    Row("nasty-body", Outcome.SUCCEEDED, 200),
     Row("server-error", Outcome.HTTP_ERROR, 500),
+    Row("status/404", Outcome.HTTP_ERROR, 404),
+    Row("gone", Outcome.HTTP_ERROR, 410),
+    Row("busy/600", Outcome.HTTP_ERROR, 503),
     Row("redirect", Outcome.HTTP_ERROR, 307),
     Row("ok/http-2-only", Outcome.SUCCEEDED, 200),
+    # TLS
+    *(
+        Row(
+            f"tls/{each.name}",
+            Outcome(each.outcome),
+            was_sent=each.name == "client-certificate",  # with TLS 1.3 it is refused afterwards
+        )
+        for each in TLS_MISBEHAVIOURS
+    ),
+    # HTTP/2, frame by frame
+    Row("h2/continuation-flood", _OVERSIZED),
+    Row("h2/empty-continuations", _FAILED),
+    Row("h2/hpack-bomb", _OVERSIZED),
+    Row("h2/endless-hints", _OVERSIZED),
+    Row("h2/settings-flood", _FAILED),
+    Row("h2/ping-flood", _FAILED),
+    Row("h2/window-flood", Outcome.TIMEOUT),
+    Row("h2/unknown-frames", Outcome.TIMEOUT),
+    Row("h2/endless-padding", Outcome.SUCCEEDED, 200, is_truncated=True),
+    Row("h2/empty-data", Outcome.SUCCEEDED, 200, is_truncated=True),
+    Row("h2/retires-always", _FAILED),
+    Row("h2/refuses-always", _FAILED),
+    Row("h2/no-window", Outcome.TIMEOUT, body=b"x" * 200_000),
+    Row("h2/pushes", _FAILED),
 ]
 
+
+@dataclass(frozen=True)
+class NameRow:
+    """A name that is hard to resolve, and what must come of it within the deadline."""
+
+    name: str
+    answer: Answer
+    outcome: Outcome
+
+
+NAME_ROWS = [
+    # F34
+    NameRow("missing.test", NXDOMAIN, Outcome.DNS_FAILED),
+    NameRow("broken.test", SERVFAIL, Outcome.DNS_FAILED),
+    NameRow("refused.test", REFUSED, Outcome.DNS_FAILED),
+    NameRow("empty.test", NO_ADDRESS, Outcome.DNS_FAILED),
+    NameRow("late.test", Answer(("127.0.0.1",), delay_seconds=30), Outcome.DNS_FAILED),
+    NameRow("dead.test", Answer(tuple(f"127.99.0.{number}" for number in range(1, 51))), _FAILED),
+    NameRow("inside.test", Answer(("127.0.0.1", "10.0.0.1")), Outcome.BLOCKED_ADDRESS),
+]
+
+
+@contextmanager
+def open_door(transport: Transport, *, deadline_seconds: float) -> Iterator[Door]:
+    """Make a door whose name server knows the names; closing the transport is the caller's."""
+    with DnsStub() as dns:
+        for row in NAME_ROWS:
+            dns.set(row.name, row.answer)
+        resolver = Resolver(servers=[dns.server])
+        yield Door(
+            transport=transport,
+            resolver=resolver,
+            policy=LOOPBACK_ALLOWED,
+            deadline_seconds=deadline_seconds,
+        )
+        resolver.close()
+
+
+def request_for_name(row: NameRow) -> OutboundRequest:
+    """Make a row's request, to a port at which nothing listens."""
+    return request_to(f"http://{row.name}:9999/")
+
+
 BOMBS = [
+    "nasty-body",
     "endless-body",
     "gigabyte-body",
     "endless-chunks",
@@ -143,6 +220,15 @@ _OF_REQUESTS = [
     ),
 ]
 
+_OF_REQUESTS += [
+    Difference(
+        Row(row.path, _FAILED, body=row.body),
+        "HTTP/2 is libcurl's; here its frames are no HTTP",
+    )
+    for row in ROWS
+    if row.path.startswith("h2/") and row.outcome is not _FAILED
+]
+
 DIFFERENCES: dict[str, dict[str, Difference]] = {
     "curl": {},
     "requests": {difference.row.path: difference for difference in _OF_REQUESTS},
@@ -178,6 +264,11 @@ def open_scene(folder: Path) -> Iterator[Scene]:
         never_reads = stack.enter_context(never_reading())
         http2 = Http2Receiver(authority.server_context("127.0.0.1", alpn=("h2",)))
         stack.callback(http2.close)
+        floods = stack.enter_context(http2_floods(authority))
+        tls = {
+            f"tls/{each.name}": stack.enter_context(each.open(authority, "127.0.0.1", 0)).port
+            for each in TLS_MISBEHAVIOURS
+        }
         yield Scene(
             receiver,
             {
@@ -186,6 +277,8 @@ def open_scene(folder: Path) -> Iterator[Scene]:
                 "never-reads": never_reads.origin,
                 "handshake-hangs": never_reads.origin.replace("http:", "https:"),
                 "ok/http-2-only": http2.origin,
+                **{name: f"https://127.0.0.1:{port}" for name, port in tls.items()},
+                **{f"h2/{name}": server.origin for name, server in floods.items()},
             },
             str(authority.file),
         )

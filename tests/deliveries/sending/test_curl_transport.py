@@ -14,8 +14,8 @@ from deliveries.sending import curl_transport
 from deliveries.sending.curl_transfer import Route
 from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.transport import Exchange, Outcome
+from dispatcher.chaos.certificates import Authority
 from subscriptions.address_guard import IPAddress
-from tests.certificates import Authority
 from tests.hostile_receiver import HostileReceiver
 from tests.http2_receiver import Http2Receiver
 from tests.outbound import LOOPBACK_ALLOWED, collect_all, request_to, send_one, submit

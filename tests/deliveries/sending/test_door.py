@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -148,6 +149,34 @@ def test_an_internal_name_is_blocked_without_a_look_up(dns: DnsStub) -> None:
     door.close()
     assert exchange.outcome is Outcome.BLOCKED_ADDRESS
     assert dns.queries == []
+
+
+def test_a_name_with_too_many_addresses_is_not_judged_one_by_one(
+    door: Door, dns: DnsStub, receiver: HostileReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door_module, "ADDRESSES_JUDGED_AT_MOST", 20)  # more need TCP
+    many = tuple(f"127.0.0.{number}" for number in range(1, 22))
+    dns.set("many.test", Answer(many, ttl_seconds=60))
+    exchange = send_one(door, request_to(f"http://many.test:{receiver.port}/ok"))
+    assert exchange.outcome is Outcome.DNS_FAILED
+    assert exchange.error == "The host name has too many addresses."
+    assert receiver.connections == 0
+
+
+@pytest.mark.parametrize("host", ["93.184.215.14", "receiver.test"])
+def test_nothing_is_contacted_while_nobody_can_tell_whose_address_it_is(
+    dns: DnsStub, host: str
+) -> None:
+    def out_of_descriptors(_address: IPAddress) -> bool:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    dns.set("receiver.test", Answer(("93.184.215.14",)))
+    door = make_door(dns, policy=AddressPolicy(is_own=out_of_descriptors))
+    exchange = send_one(door, request_to(f"http://{host}:8080/ok"))
+    door.close()
+    assert exchange.outcome is Outcome.OWN_OUTAGE
+    assert "Too many open files" in exchange.operator_detail
+    assert not exchange.request_was_sent
 
 
 def test_a_name_that_changes_between_judging_and_connecting_gains_nothing(

@@ -9,10 +9,12 @@ import pytest
 
 from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.door import Door
+from deliveries.sending.egress_watch import EgressWatch
 from deliveries.sending.resolve import Resolver
 from deliveries.sending.transport import Exchange, Excuse, Outcome
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
+from subscriptions.address_guard import AddressPolicy
 from tests.outbound import LOOPBACK_ALLOWED, collect_all, request_to
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 
 DEADLINE_SECONDS = 1.0
 
@@ -125,3 +127,21 @@ def test_what_is_held_back_is_in_flight(door: Door) -> None:
     (exchange,) = collect_all(door, 1)
     assert exchange.outcome is Outcome.CONNECTION_FAILED
     assert door.in_flight == 0
+
+
+def test_whom_the_guard_refuses_by_now_is_not_asked_for_a_connection(
+    others: list[ThreadedServer],
+) -> None:
+    watch = EgressWatch(on_news=lambda: None, policy=AddressPolicy())  # loopback is closed
+    for other in others:
+        request = request_to(f"{other.origin}/accept")
+        address = other.origin.split("/")[2].split(":")[0]
+        answered = Exchange(request, Outcome.SUCCEEDED, status_code=204, remote_address=address)
+        assert not watch.holds_back(answered)
+    silent = Exchange(request_to(DEAD_URL), Outcome.TIMEOUT, remote_address="127.0.0.9")
+    assert watch.holds_back(silent)
+    until = time.monotonic() + 5
+    while not watch.judged():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert [other.connections for other in others] == [0, 0]

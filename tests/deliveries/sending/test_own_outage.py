@@ -10,9 +10,9 @@ from django.utils import timezone
 from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery, Worker
 from deliveries.sending.outage import FEELERS
+from dispatcher.chaos.threaded_server import Connection, ThreadedServer
 from subscriptions.models import Project, Subscription
 from tests.factories import make_project, make_subscription
-from tests.threaded_server import Connection, ThreadedServer
 from tests.workers import allow_loopback, eventually, sending_in_this_process
 
 pytestmark = pytest.mark.django_db(transaction=True)

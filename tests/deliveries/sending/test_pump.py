@@ -12,9 +12,9 @@ from deliveries.ingest import NewEvent, publish, publish_many
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.sending.compose import compose_body
 from deliveries.sending.engine import start_pump, stop_pump
+from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from subscriptions.models import SigningSecret, Subscription
 from tests.factories import make_project, make_subscription
-from tests.threaded_server import KEEP, Connection, ThreadedServer
 from tests.workers import allow_loopback, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

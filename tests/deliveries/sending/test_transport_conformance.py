@@ -13,10 +13,20 @@ from dataclasses import dataclass, field
 import pytest
 
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome, Transport
-from tests.deliveries.sending.misbehaviours import BOMBS, DIFFERENCES, ROWS, Row, open_scene, owed
+from tests.deliveries.sending.misbehaviours import (
+    BOMBS,
+    DIFFERENCES,
+    NAME_ROWS,
+    ROWS,
+    Row,
+    open_door,
+    open_scene,
+    owed,
+    request_for_name,
+)
 from tests.deliveries.sending.transports import TRANSPORTS
 from tests.hostile_receiver import HostileReceiver
-from tests.outbound import request_to, resident_bytes, send_one, submit
+from tests.outbound import collect_all, request_to, resident_bytes, send_one, submit
 
 DEADLINE_SECONDS = 1.2
 GRACE_SECONDS = 0.5
@@ -52,7 +62,9 @@ def _run(
     transport: Transport, rows: list[OutboundRequest], results: Results, *, healthy_url: str
 ) -> None:
     began_at = time.monotonic()
+    submitted_at: dict[str, float] = {}
     for request in rows:
+        submitted_at[request.url.target[1:]] = time.monotonic()
         submit(transport, request, deadline_seconds=DEADLINE_SECONDS)
     submit(transport, request_to(healthy_url), deadline_seconds=DEADLINE_SECONDS)
     while len(results.exchanges) < len(rows):
@@ -64,7 +76,7 @@ def _run(
             else:
                 path = exchange.request.url.target[1:]
                 results.exchanges[path] = exchange
-                results.seconds[path] = time.monotonic() - began_at
+                results.seconds[path] = time.monotonic() - submitted_at[path]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
@@ -122,6 +134,22 @@ def test_what_was_kept_of_an_answer_is_what_the_receiver_sent(results: Results) 
 
 def test_a_compressed_body_is_kept_as_it_came(results: Results) -> None:
     assert results.exchanges["gzip-bomb"].response_body.startswith(b"\x1f\x8b")
+
+
+@pytest.mark.parametrize("name", sorted(TRANSPORTS))
+def test_names_that_are_hard_to_resolve_have_the_right_outcome_in_time(name: str) -> None:
+    transport = TRANSPORTS[name]()
+    with open_door(transport, deadline_seconds=DEADLINE_SECONDS) as door:
+        for row in NAME_ROWS:
+            door.submit(request_for_name(row))
+        ended = {each.request.url.host: each for each in collect_all(door, len(NAME_ROWS))}
+    transport.close()
+    assert {name: each.outcome for name, each in ended.items()} == {
+        row.name: row.outcome for row in NAME_ROWS
+    }
+    slowest_ms = max(each.duration_ms for each in ended.values())
+    assert slowest_ms <= 1000 * (DEADLINE_SECONDS + GRACE_SECONDS)
+    assert not any(each.request_was_sent for each in ended.values())
 
 
 @pytest.mark.parametrize("name", sorted(TRANSPORTS))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deliveries.sending.transport import Excuse, Outcome, Transport
+from dispatcher.chaos.certificates import Authority
 from subscriptions.address_guard import AddressPolicy
-from tests.certificates import Authority
 from tests.deliveries.sending.transports import TRANSPORTS, MakesTransport
 from tests.hostile_receiver import HostileReceiver, refusing_port
 from tests.outbound import collect_all, request_to, send_one, submit

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from deliveries.sending.transport import BLOCKED_ADDRESS_ERROR, Exchange, Outcome, Transport
+from dispatcher.chaos.certificates import Authority
 from subscriptions.address_guard import AddressPolicy
-from tests.certificates import Authority
 from tests.deliveries.sending.transports import TRANSPORTS, MakesTransport
 from tests.hostile_receiver import HostileReceiver, black_hole, never_reading, refusing_port
 from tests.outbound import collect_all, request_to, send_one, submit

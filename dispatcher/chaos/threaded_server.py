@@ -6,6 +6,7 @@ request as it came. `hostile_receiver` gives it its behaviours.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -68,20 +69,29 @@ class Connection:
             self._unread += self.receive()
         head, self._unread = self._unread.split(b"\r\n\r\n", 1)
         length = _content_length(head)
-        self.path = head.split(b" ", 2)[1].decode()
+        request_line = head.split(b" ", 2)
+        if len(request_line) < 3:
+            raise GoneError  # not a request
+        self.path = request_line[1].decode("latin-1")
         if self.behaviour_name in self._server.answered_early:
             length = 0
         while len(self._unread) < length:
             self._unread += self.receive()
         body, self._unread = self._unread[:length], self._unread[length:]
         received = Received(self.path, head + b"\r\n\r\n", body, self.number)
-        self._server.requests.append(received)
+        self._server.note(received)
         return received
 
     @property
     def behaviour_name(self) -> str:
         """The first part of the path; what follows is the test's own."""
         return self.path.split("?")[0].strip("/").split("/")[0]
+
+    @property
+    def number_in_path(self) -> int:
+        """What follows the path's last slash; 10 million at most, so that no request costs more."""
+        text = self.path.rsplit("/", 1)[-1]
+        return min(int(text), 10_000_000) if text.isdecimal() else 0
 
     def receive(self) -> bytes:
         data = self._socket.recv(65536)
@@ -135,6 +145,7 @@ class ThreadedServer:
         host: str = "127.0.0.1",
         port: int = 0,
         receive_buffer_bytes: int | None = None,
+        is_dual_stack: bool = False,
     ) -> None:
         self._behaviours = behaviours
         self._tls = tls
@@ -144,7 +155,9 @@ class ThreadedServer:
         self.connections = 0
         self.is_closing = threading.Event()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=512)
+        self._listener = socket.create_server(
+            (host, port), family=family, backlog=512, dualstack_ipv6=is_dual_stack
+        )
         if receive_buffer_bytes:  # accepted sockets inherit it
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.port: int = self._listener.getsockname()[1]
@@ -152,6 +165,10 @@ class ThreadedServer:
             f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{self.port}"
         )
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def note(self, received: Received) -> None:
+        """Take note of a request that has arrived."""
+        self.requests.append(received)
 
     def requests_for(self, path: str) -> list[Received]:
         """Return what arrived for one path, in order."""
@@ -192,7 +209,10 @@ class ThreadedServer:
                 if self._tls is None:
                     self._talk(Connection(self, accepted, number))
                 else:
-                    with self._tls.wrap_socket(accepted, server_side=True) as secured:
+                    with self._tls.wrap_socket(
+                        accepted, server_side=True, do_handshake_on_connect=False
+                    ) as secured:
+                        _shake_hands(secured)
                         self._talk(Connection(self, secured, number))
         except (GoneError, OSError):
             return  # that is how connections end here
@@ -207,9 +227,25 @@ class ThreadedServer:
             keeps = self._behaviours[connection.behaviour_name](connection) is KEEP
 
 
+def _shake_hands(secured: ssl.SSLSocket) -> None:
+    """Begin TLS; where that fails, let the other side read why before it is hung up on.
+
+    With TLS 1.3 it may be sending already: closing over unread bytes is a RST, and our alert lost.
+    """
+    try:
+        secured.do_handshake()
+    except ssl.SSLError:
+        secured.settimeout(1.0)
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(secured, socket.SHUT_WR)
+            while socket.socket.recv(secured, 65536):
+                pass
+        raise
+
+
 def _content_length(head: bytes) -> int:
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
+        if name.lower() == b"content-length" and value.strip().isdigit():
             return int(value)
     return 0

@@ -1,6 +1,6 @@
-"""Certificates for tests, good ones and bad ones, made anew by each run.
+"""Certificates, good ones and bad ones, made anew by each run.
 
-An `Authority` stands for the public ones: its file is what a transport is told to trust.
+An `Authority` stands for the public ones: in tests, its file is what a transport is told to trust.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Authority:
     """A certificate authority with a folder of its own."""
 
     def __init__(self, folder: Path, *, name: str = "Test authority") -> None:
-        self._folder = folder
+        self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         certificate = (
@@ -54,7 +54,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .sign(signing_key, hashes.SHA256())
         )
-        file = self._folder / f"{certificate.serial_number}.pem"
+        file = self.folder / f"{certificate.serial_number}.pem"
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,
