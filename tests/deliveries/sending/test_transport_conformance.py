@@ -89,13 +89,18 @@ def test_a_misbehaving_receiver_has_the_right_outcome(results: Results, row: Row
     assert (exchange.error == "") is (row.outcome is Outcome.SUCCEEDED)
 
 
+SEEN_LATER_SECONDS = 0.9
+"""Less than the deadline: time that an attempt hid would show."""
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
 def test_no_receiver_can_hold_an_attempt_for_longer_than_the_deadline(
     results: Results, row: Row
 ) -> None:
     assert results.seconds[row.path] <= DEADLINE_SECONDS + GRACE_SECONDS
     shown_seconds = results.exchanges[row.path].duration_ms / 1000
-    assert shown_seconds == pytest.approx(results.seconds[row.path], abs=0.3)
+    # All rows run at once: what ended is seen a little later.
+    assert -0.1 <= results.seconds[row.path] - shown_seconds <= SEEN_LATER_SECONDS
     takes_all_time = owed(results.transport_name, row).takes_all_time
     if takes_all_time is not None:
         assert (shown_seconds >= DEADLINE_SECONDS - 0.1) is takes_all_time
