@@ -21,8 +21,10 @@ COMPILE = (
     *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-header"),
     # One file for Linux and macOS and every Python from 3.11 on, with one version of each package.
     *("--universal", "--python-version=3.11", "--fork-strategy=fewest"),
-    # Hashes pin the files; addresses would pin an index that others may not reach.
-    *("--generate-hashes", "--no-emit-index-url", "--no-emit-find-links"),
+    # The pip of Python 3.11 looks for `kombu[redis]` beside a pinned `kombu`: a newer one.
+    "--no-strip-extras",
+    # Hashes pin the files; by default no index is named, which others might not reach.
+    "--generate-hashes",
 )
 
 
