@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Q, QuerySet
-from django.forms import ModelForm, MultipleChoiceField
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from subscriptions.access.api_keys import change_key, has_ended, make_key, revoke
+from subscriptions.access.audit_log import Action
+from subscriptions.access.members import NotMember, add_member, change_role, remove_member
+from subscriptions.access.projects import change_project, create_project
 from subscriptions.admin_base import (
     Admin,
     ByProject,
@@ -29,9 +31,8 @@ from subscriptions.admin_base import (
     moment,
     say_once,
 )
-from subscriptions.api_keys import ALL_SCOPES, audited, make_key, revoke
-from subscriptions.audit_log import Action, record_change, target_of
-from subscriptions.audited_admin import Audited
+from subscriptions.admin_project_forms import ApiKeyForm, EventTypeForm, ProjectForm
+from subscriptions.catalogue.entries import delete_event_type
 from subscriptions.ids import from_public, to_public
 from subscriptions.models import ApiKey, AuditEntry, EventType, Member, Project, SigningSecret
 
@@ -48,16 +49,23 @@ class MemberInline(TabularReadOnly):
 
 
 @admin.register(Project)
-class ProjectAdmin(Audited, Admin):
+class ProjectAdmin(Admin):
     """Projects; a project with history is not deleted."""
 
+    form = ProjectForm
     list_display = ("name", "slug", "is_https_only", "failure_limit", CREATED)
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = (CREATED,)
     inlines = (MemberInline,)
-    audited_as = "project"
-    audited_fields = ("name", "is_https_only", "failure_limit", "is_catalogue_strict")
+
+    def save_model(self, _request: HttpRequest, obj: Project, form: Any, change: bool) -> None:
+        """Make the project or change it, as the API does."""
+        if change:
+            settings: Any = {name: form.cleaned_data[name] for name in form.changed_data}
+            change_project(obj, settings)
+        else:
+            obj.pk = create_project(**form.cleaned_data).pk
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Any = None) -> bool:
         """Say no: history refers to it."""
@@ -74,29 +82,34 @@ class ProjectAdmin(Audited, Admin):
 
 
 @admin.register(Member)
-class MemberAdmin(Audited, Admin):
+class MemberAdmin(Admin):
     """Who may do what in which project."""
 
     list_display = ("user", "project", "role")
     list_filter = (ByProject, "role")
     list_select_related = ("user", "project")
     search_fields = ("user__username", "user__email")
-    audited_as = "member"
-    audited_fields = ("role",)
 
+    def get_readonly_fields(self, _request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Keep whose membership it is: for somebody else there is another."""
+        return ("project", "user") if obj else ()
 
-class ApiKeyForm(ModelForm[ApiKey]):
-    """What can be chosen of a key; the key itself is made."""
+    def save_model(self, _request: HttpRequest, obj: Member, _form: Any, change: bool) -> None:
+        """Add the member or change their role, as an operator does over the API."""
+        if change:
+            change_role(obj, obj.role, is_by_operator=True)
+        else:
+            obj.pk = add_member(obj.project, obj.user_name, obj.role).pk
 
-    scopes = MultipleChoiceField(
-        choices=ApiKey.Scope.choices,
-        initial=ALL_SCOPES,
-        widget=UnfoldAdminCheckboxSelectMultipleWidget,
-    )
+    def delete_model(self, _request: HttpRequest, obj: Member) -> None:
+        """Remove the member, unless somebody else just has."""
+        with suppress(NotMember):
+            remove_member(obj, is_by_operator=True)
 
-    class Meta:
-        model = ApiKey
-        fields = ("project", "name", "scopes", "expires_at")
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Member]) -> None:
+        """Remove the members, one by one."""
+        for member in queryset:
+            self.delete_model(request, member)
 
 
 @admin.register(ApiKey)
@@ -138,10 +151,8 @@ class ApiKeyAdmin(Admin):
     ) -> None:
         """Make a new key and show it, or store a changed one."""
         if change:
-            before = audited(ApiKey.objects.get(pk=obj.pk))
-            super().save_model(request, obj, form, change)
-            after = audited(obj)
-            record_change(Action.API_KEY_CHANGED, target_of(obj), before=before, after=after)
+            settings: Any = {name: form.cleaned_data[name] for name in form.changed_data}
+            change_key(obj, settings)
             return
         key, plain = make_key(obj.project, obj.scopes, name=obj.name, expires_at=obj.expires_at)
         obj.pk, obj.prefix, obj.digest = key.pk, key.prefix, key.digest
@@ -170,17 +181,35 @@ class ApiKeyAdmin(Admin):
         """Whether requests with the key are answered."""
         if key.revoked_at:
             return "revoked"
-        return "expired" if key.expires_at and key.expires_at <= timezone.now() else "valid"
+        return "expired" if has_ended(key) else "valid"
 
 
 @admin.register(EventType)
 class EventTypeAdmin(Admin):
     """The catalogue."""
 
-    list_display = ("name", "project", "description")
-    list_filter = (ByProject,)
+    form = EventTypeForm
+    list_display = ("name", "project", "description", "is_archived")
+    list_filter = (ByProject, "is_archived")
     list_select_related = ("project",)
     search_fields = ("name",)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Any = None) -> tuple[Any, ...]:
+        """Keep the name: history and subscriptions use it."""
+        return ("project", "name") if obj else ()
+
+    def save_model(self, _request: HttpRequest, obj: EventType, form: Any, _change: bool) -> None:
+        """Make the event type or change it, as the API does."""
+        obj.pk = form.store().pk
+
+    def delete_model(self, _request: HttpRequest, obj: EventType) -> None:
+        """Delete it; what was published keeps its name."""
+        delete_event_type(obj)
+
+    def delete_queryset(self, _request: HttpRequest, queryset: QuerySet[EventType]) -> None:
+        """Delete them, one by one."""
+        for event_type in queryset:
+            delete_event_type(event_type)
 
 
 @admin.register(SigningSecret)

@@ -1,7 +1,7 @@
 """The admin's form of a subscription: lists and headers as lines of text, checked as by the API.
 
-Nothing is judged here but how lines are read: `subscription_changes` checks, and its errors go to
-their fields.
+Nothing is judged here: `line_fields` reads lines, `subscription_changes` checks, and its errors go
+to their fields.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from subscriptions.custom_headers import masked
 from subscriptions.field_errors import FieldsRefused
+from subscriptions.line_fields import Delays, HeaderLines, Lines
 from subscriptions.models import Project, Subscription
-from subscriptions.retry_schedules import PRESETS
 from subscriptions.subscription_changes import Created, change_subscription, create_subscription
 from subscriptions.subscription_settings import Settings
 from subscriptions.wire_formats import SIGNATURE_SCHEMES, WIRE_FORMATS
@@ -32,77 +31,22 @@ HEADERS_HELP = (
 )
 
 
-class Lines(forms.CharField):
-    """A list of texts, one in a line."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}), **options)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Show a stored list as lines."""
-        return "\n".join(value) if isinstance(value, list) else value
-
-    def clean(self, value: Any) -> Any:
-        """Return the lines that are not empty."""
-        return [line.strip() for line in super().clean(value).splitlines() if line.strip()]
-
-
-class HeaderLines(forms.CharField):
-    """Header fields, `Name: value` in a line each."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), **options)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Show stored headers as lines, each value by its mask: it may be a credential."""
-        if isinstance(value, dict):
-            return "\n".join(f"{name}: {text}" for name, text in masked(value).items())
-        return value
-
-    def clean(self, value: Any) -> Any:
-        """Return names and values, or raise for a line without a colon or a name given twice."""
-        headers: dict[str, str] = {}
-        for line in filter(None, map(str.strip, super().clean(value).splitlines())):
-            name, colon, text = line.partition(":")
-            if not colon or name in headers:
-                raise forms.ValidationError(
-                    "Write each header once, in a line such as Name: value."
-                )
-            headers[name] = text.strip()
-        return headers
-
-
-class Delays(forms.CharField):
-    """A retry schedule: seconds with commas between them, or a preset's name."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(widget=UnfoldAdminTextInputWidget(), **options)
-
-    def prepare_value(self, value: Any) -> Any:
-        """Show a stored schedule as text."""
-        if not isinstance(value, list):
-            return value
-        names = [name for name, delays in PRESETS.items() if list(delays) == value]
-        return names[0] if names else ", ".join(map(str, value))
-
-    def clean(self, value: Any) -> Any:
-        """Return the seconds, or a preset's name for the check to look up."""
-        parts = [part.strip() for part in super().clean(value).split(",") if part.strip()]
-        return [int(part) for part in parts] if all(map(_is_number, parts)) else ", ".join(parts)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10  # a week is 604800
-
-
 class SubscriptionForm(forms.ModelForm[Subscription]):
     """What a customer may set, and the project of a new subscription."""
 
     url = forms.CharField(
         label="URL", widget=UnfoldAdminTextInputWidget(), max_length=2048, strip=False
     )
+    metadata = forms.JSONField(
+        label="Metadata",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text='The customer\'s own names and texts, such as {"customer": "4711"}.',
+    )
     event_types = Lines(
-        label="Event types", help_text="One in a line: a full name, a prefix such as Task.*, or *"
+        label="Event types",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text="One in a line: a full name, a prefix such as Task.*, or *",
     )
     wire_format = forms.ChoiceField(
         label="Wire format",
@@ -116,10 +60,16 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
         required=False,
         help_text="None: those of the wire format.",
     )
-    custom_headers = HeaderLines(label="Custom headers", required=False, help_text=HEADERS_HELP)
+    custom_headers = HeaderLines(
+        label="Custom headers",
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text=HEADERS_HELP,
+    )
     retry_schedule = Delays(
         label="Retry schedule",
         required=False,
+        widget=UnfoldAdminTextInputWidget(),
         help_text="Seconds before each retry, such as 5, 300, or: standard. Empty: no retries.",
     )
     secret = forms.CharField(
@@ -132,7 +82,7 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
 
     class Meta:
         model = Subscription
-        fields = ("project", "url", "description", "event_types", "wire_format",
+        fields = ("project", "url", "description", "metadata", "event_types", "wire_format",
                   "repsona_fields", "signature_schemes", "uses_default_secret",
                   "custom_headers", "retry_schedule")  # fmt: skip
 
@@ -162,6 +112,8 @@ class SubscriptionForm(forms.ModelForm[Subscription]):
         for name in ("signature_schemes", "secret"):
             if name in chosen:
                 chosen[name] = chosen[name] or None
+        if chosen.get("metadata", "") is None:
+            chosen["metadata"] = {}
         settings: Settings = chosen  # type: ignore[assignment]  # the fields have these names
         return settings
 

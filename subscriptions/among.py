@@ -1,7 +1,8 @@
 """The lookup `id__among=ids`: what `id__in` is, at a fraction of its cost for hundreds of ids.
 
 On PostgreSQL the ids travel as one array instead of one placeholder each (measured with 500 ids:
-0.3 ms instead of 3.5). Registered for every UUID field when the app is loaded.
+0.3 ms instead of 3.5). Registered when the app is loaded, for every UUID field and every reference
+to a row that has such a key (`event_id__among`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Lookup, UUIDField
+from django.db.models import ForeignKey, Lookup, UUIDField
 from django.db.models.sql.compiler import SQLCompiler
 
 
+@ForeignKey.register_lookup
 @UUIDField.register_lookup
 class Among(Lookup[Any]):
     """A UUID is one of these."""

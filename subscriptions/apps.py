@@ -15,7 +15,9 @@ class SubscriptionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Make `id__among` known, plant the canary with the tables, listen to logins."""
-        from subscriptions import among, encryption_canary, login_log  # noqa: F401  # `among` registers itself
+        from subscriptions import among  # noqa: F401  # it registers itself
+        from subscriptions.access import login_log
+        from subscriptions.secrets import encryption_canary
 
         post_migrate.connect(encryption_canary.plant, sender=self)
         login_log.connect()

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from subscriptions.audit_log import Action, Target, record, record_change, target_of
+from subscriptions.access.audit_log import Action, Target, record, record_change, target_of
 
 
 class Audited:

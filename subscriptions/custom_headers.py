@@ -25,8 +25,12 @@ _MASK_SHOWS_CHARACTERS = 4
 _MASK_SHOWS_FROM_CHARACTERS = 12
 """The end of a shorter value would be too much of it."""
 
-_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2: token
-_VALUE = re.compile(r"[!-~](?:[\t -~]*[!-~])?")  # space at either end would be lost on the way
+NAME_PATTERN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"  # RFC 9110, section 5.6.2: token
+VALUE_PATTERN = r"^[!-~](?:[\t -~]*[!-~])?$"  # space at either end would be lost on the way
+"""As JSON Schema has them: `$` is the end of the text."""
+
+_NAME = re.compile(NAME_PATTERN[1:-1])
+_VALUE = re.compile(VALUE_PATTERN[1:-1])
 
 _RESERVED_NAMES = frozenset(
     {

@@ -11,19 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from subscriptions.acting import SYSTEM, Actor
-from subscriptions.audit_log import Action, record, target_of
+from subscriptions.access.acting import SYSTEM, Actor
+from subscriptions.access.audit_log import Action, record, target_of
 from subscriptions.models import Subscription
 
 Reason = Subscription.DeactivationReason
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How one delivery ended, as far as its subscription's health is concerned."""
 
     subscription_id: UUID
@@ -82,11 +82,17 @@ def count(verdicts: Iterable[Verdict]) -> list[UUID]:
     for verdict in verdicts:
         groups[verdict.subscription_id, verdict.generation].append(verdict)
     limits = _lock_concerned(groups)
+    order = {subscription_id: place for place, subscription_id in enumerate(limits)}
+    concerned = [group for group in groups if group[0] in limits]
     deactivated = [
         subscription_id
-        for (subscription_id, generation), group in groups.items()
-        if subscription_id in limits
-        and _apply(summarise(group), subscription_id, generation, limits[subscription_id])
+        for subscription_id, generation in sorted(concerned, key=lambda group: order[group[0]])
+        if _apply(
+            summarise(groups[subscription_id, generation]),
+            subscription_id,
+            generation,
+            limits[subscription_id],
+        )
     ]
     for subscription in Subscription.objects.filter(id__in=deactivated) if deactivated else ():
         _note_deactivation(subscription, actor=SYSTEM)
@@ -96,8 +102,8 @@ def count(verdicts: Iterable[Verdict]) -> list[UUID]:
 def _lock_concerned(groups: dict[tuple[UUID, int], list[Verdict]]) -> dict[UUID, int]:
     """Find the subscriptions whose streak changes, with their project's failure limit.
 
-    They are locked in one order for everybody. A success on a streak of zero changes nothing, so
-    healthy traffic locks no row.
+    They are locked in one order for everybody, by project: a deactivation locks its project's
+    revision too. A success on a streak of zero changes nothing, so healthy traffic locks no row.
     """
     everyone = {subscription_id for subscription_id, _ in groups}
     failing = {
@@ -108,7 +114,7 @@ def _lock_concerned(groups: dict[tuple[UUID, int], list[Verdict]]) -> dict[UUID,
     }
     concerned = Subscription.objects.filter(
         Q(id__among=failing) | Q(id__among=everyone, failure_streak__gt=0)
-    ).order_by("id")
+    ).order_by("project_id", "id")
     if connection.features.has_select_for_update:  # SQLite's transaction is exclusive as it is
         concerned = concerned.select_for_update(of=("self",), no_key=True)
     return dict(concerned.values_list("id", "project__failure_limit"))
@@ -141,7 +147,7 @@ def _apply(run: Run, subscription_id: UUID, generation: int, limit: int) -> bool
 def deactivate(subscription: Subscription, *, reason: Reason = Reason.BY_HAND) -> bool:
     """Switch an active subscription off; return whether this call did it.
 
-    Its pending deliveries are then to be cancelled (`deliveries.cancellation`).
+    Its pending deliveries are then to be cancelled (`deliveries.lifecycle.cancellation`).
     """
     now = timezone.now()
     with transaction.atomic():

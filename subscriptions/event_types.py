@@ -18,6 +18,9 @@ LIMIT_CHARACTERS = 128
 
 _NAME = re.compile(rf"[A-Za-z0-9_]++(?:[{SEPARATORS}][A-Za-z0-9_]++)*+")
 
+PATTERN = rf"^[A-Za-z0-9_]+(?:[{SEPARATORS}][A-Za-z0-9_]+)*$"
+"""The same as JSON Schema has it, beside `LIMIT_CHARACTERS`."""
+
 
 def is_event_type(name: str) -> bool:
     """Tell whether this is a possible event type."""

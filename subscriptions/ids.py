@@ -12,6 +12,9 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CLOCKS_APART = timedelta(hours=1)
+"""Ids are made by the clocks of several machines; what bounds a query by id allows for that."""
+
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import lru_cache
 
-from subscriptions.event_types import SEPARATORS, is_event_type
+from subscriptions.event_types import LIMIT_CHARACTERS, PATTERN, SEPARATORS, is_event_type
 from subscriptions.refusal import SettingRefused, quoted
 
 EVERYTHING = "*"
 
 LIMIT_FILTERS = 100
 """Twice the largest catalogue in the field; whoever needs more wants a prefix."""
+
+FILTER_PATTERN = rf"^(?:\*|{PATTERN[1:-1]}(?:[{SEPARATORS}]\*)?)$"
+"""What a filter looks like, as JSON Schema has it; it has `LIMIT_CHARACTERS` at most."""
 
 
 def check_filters(filters: object) -> tuple[str, ...]:
@@ -66,4 +69,10 @@ def _check_filter(entry: object) -> str:
 
 
 def _is_prefix(entry: str) -> bool:
-    return entry[-1:] == EVERYTHING and entry[-2:-1] in SEPARATORS and is_event_type(entry[:-2])
+    """Tell whether this is a prefix; one as long as no event type could be would match nothing."""
+    return (
+        entry[-1:] == EVERYTHING
+        and entry[-2:-1] in SEPARATORS
+        and len(entry) <= LIMIT_CHARACTERS
+        and is_event_type(entry[:-2])
+    )

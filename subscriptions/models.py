@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from subscriptions.encrypted_fields import EncryptedHeaders
 from subscriptions.ids import new_id
+from subscriptions.secrets.encrypted_fields import EncryptedHeaders
 
 
 class Project(models.Model):
@@ -30,6 +30,17 @@ class Project(models.Model):
     is_catalogue_strict = models.BooleanField(
         default=False, help_text="Refuse events whose type is not in the project's catalogue."
     )
+    is_catalogue_public = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Anybody may read the project's event types, without signing in.",
+    )
+    portal_origins = models.JSONField(
+        default=list,
+        db_default=Value([], output_field=models.JSONField()),
+        blank=True,
+        help_text="Origins, such as https://app.example.com, that may frame the project's portal.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -42,6 +53,19 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ProjectRevision(models.Model):
+    """Which state a project is in, as far as publishing and sending depend on it (ADR 19).
+
+    On PostgreSQL triggers change the number, in the transaction of the change; SQLite has no rows.
+    """
+
+    project_id = models.BigIntegerField(primary_key=True, editable=False)
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.project_id}: {self.number}"
 
 
 class Member(models.Model):
@@ -66,22 +90,39 @@ class Member(models.Model):
     def __str__(self) -> str:
         return f"{self.user} ({self.role})"
 
+    @property
+    def user_name(self) -> str:
+        """What the person logs in with."""
+        return self.user.get_username()
+
 
 class ApiKey(models.Model):
-    """A project's credential for the REST API: only its SHA-256 is stored, it is shown once."""
+    """A credential for the REST API: only its SHA-256 is stored, it is shown when it is made.
+
+    Of one project; or an operator's, which makes projects and acts on all of them.
+    """
 
     class Scope(models.TextChoices):
         PUBLISH = "publish", "Publish events"
         READ = "read", "Read subscriptions and deliveries"
         MANAGE = "manage", "Change subscriptions, send tests, redeliver"
+        OWN = "own", "Change the project, its members and its keys"
+        OPERATE = "operate", "Make and list projects"
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="api_keys")
+    public_id = models.UUIDField(default=new_id, unique=True, editable=False)
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="api_keys",
+        help_text="None: an operator's key, good for every project.",
+    )
     name = models.CharField(max_length=200, blank=True)
     prefix = models.CharField(
         max_length=16, editable=False, help_text="The key's first characters, to recognise it by."
     )
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(default=list, help_text="Any of publish, read, manage.")
+    scopes = models.JSONField(default=list, help_text="Any of publish, read, manage, own; operate.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -94,6 +135,10 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+    def has_scope(self, scope: str) -> bool:
+        """Say whether the key may do this; a project's key never operates."""
+        return scope in self.scopes and (self.project_id is None or scope != self.Scope.OPERATE)
 
     @staticmethod
     def digest_of(key: str) -> str:
@@ -108,6 +153,16 @@ class EventType(models.Model):
     name = models.CharField(max_length=128)
     description = models.CharField(max_length=1000, blank=True)
     example = models.TextField(blank=True, help_text="A sample of the event's data, as JSON.")
+    schema = models.TextField(
+        blank=True,
+        db_default="",
+        help_text="JSON Schema (2020-12) that the data of new events must fit.",
+    )
+    is_archived = models.BooleanField(
+        default=False, db_default=False, help_text="No longer published: new events are refused."
+    )
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True, db_default=Now())
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -136,6 +191,12 @@ class Subscription(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="subscriptions")
     url = models.CharField(max_length=2048, help_text="Normalised; see `address_guard`.")
     description = models.CharField(max_length=500, blank=True)
+    metadata = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="The customer's own names and values.",
+    )
     event_types = models.JSONField(help_text='Filters: full names, "Task.*", or "*".')
     wire_format = models.CharField(max_length=16, default="standard")
     repsona_fields = models.BooleanField(
@@ -228,6 +289,44 @@ class SigningSecret(models.Model):
 
     def __str__(self) -> str:
         return f"Signing secret of {self.created_at:%Y-%m-%d}"
+
+
+class IdempotentRequest(models.Model):
+    """A request that was given an idempotency key, and its answer: a repetition gets the same.
+
+    Publishing has keys of its own (`deliveries.models.IdempotencyKey`), which cost it less.
+    What a page's form made is kept here too, with its id as the answer (`pages.form_once`).
+    """
+
+    project = models.ForeignKey(
+        Project,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="None: a request of an operator that concerns no project.",
+    )
+    key = models.CharField(max_length=255)
+    content_digest = models.CharField(
+        max_length=64, help_text="SHA-256 of the method, the path and the body."
+    )
+    status_code = models.PositiveSmallIntegerField(null=True, help_text="None: still under way.")
+    answer = models.TextField(
+        blank=True, help_text="Headers and body, encrypted: some hold secrets."
+    )
+    created_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "key"], name="idempotent_request_once"),
+            models.UniqueConstraint(
+                fields=["key"],
+                condition=Q(project=None),
+                name="idempotent_request_once_per_installation",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class AuditEntry(models.Model):

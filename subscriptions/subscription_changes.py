@@ -1,7 +1,7 @@
 """Creates, changes and deletes subscriptions; every check of a customer's setting is in one place.
 
 Called by API, forms and admin. What deliveries then wait for nothing is the caller's to cancel:
-`deliveries.switching_off` does both, since nothing here may know deliveries.
+`deliveries.lifecycle.switching_off` does both, since nothing here may know deliveries.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from subscriptions import deactivation
-from subscriptions.audit_log import Action, record, record_change, target_of
+from subscriptions.access.audit_log import Action, record, record_change, target_of
 from subscriptions.custom_headers import masked
 from subscriptions.field_errors import FieldError, FieldsRefused
 from subscriptions.models import Project, Subscription
 from subscriptions.refusal import SettingRefused
-from subscriptions.secret_format import check_secret, generate_secret
-from subscriptions.signing_secrets import (
+from subscriptions.secrets.signing_secrets import (
     add_secret,
     check_secrets_suit,
+    choose_secret,
     live_secrets,
     signing_owner,
 )
@@ -34,6 +34,7 @@ from subscriptions.subscription_settings import Settings, checked_columns
 _AUDITED = (
     "url",
     "description",
+    "metadata",
     "event_types",
     "wire_format",
     "repsona_fields",
@@ -174,15 +175,10 @@ def _switch(current: Subscription, *, is_active: bool | None) -> bool:
 
 def _checked_secret(settings: Settings, schemes: Iterable[str]) -> str:
     secret = settings.get("secret")
-    if secret is None:
-        return generate_secret()
-    if settings.get("uses_default_secret"):
+    if secret is not None and settings.get("uses_default_secret"):
         message = "The project's default secret signs: leave this out."
         raise FieldsRefused([FieldError("secret", "not_used", message)])
-    try:
-        return check_secret(secret, schemes)
-    except SettingRefused as refusal:
-        raise FieldsRefused([FieldError("secret", "invalid", str(refusal))]) from None
+    return choose_secret(secret, schemes)
 
 
 def _check_secrets(subscription: Subscription) -> None:

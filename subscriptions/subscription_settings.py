@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypedDict
 
-from subscriptions.address_guard import UrlRefused, parse_destination
 from subscriptions.custom_headers import check_custom_headers, unmasked
 from subscriptions.field_errors import FieldError, FieldsRefused
+from subscriptions.guard.address_guard import Destination, UrlRefused, parse_destination
+from subscriptions.guard.outbound_policy import address_policy
 from subscriptions.matching import check_filters
+from subscriptions.metadata import check_metadata
 from subscriptions.models import Project, Subscription
-from subscriptions.outbound_policy import address_policy
 from subscriptions.refusal import SettingRefused
 from subscriptions.retry_schedules import check_retry_schedule
 from subscriptions.wire_formats import (
@@ -33,6 +34,8 @@ class Settings(TypedDict, total=False):
 
     url: str
     description: str
+    metadata: dict[str, str]
+    """All of it: names that are not given go."""
     event_types: list[str]
     wire_format: str
     repsona_fields: bool
@@ -68,6 +71,8 @@ def checked_columns(
             errors.append(FieldError(name, refusal.code, refusal.sentence))
         except SettingRefused as refusal:
             errors.append(FieldError(name, "invalid", str(refusal)))
+        except FieldsRefused as refusal:
+            errors += refusal.errors
     if errors:
         raise FieldsRefused(errors)
     columns |= _repsona_fields(columns, current)
@@ -84,8 +89,9 @@ def _checks(project: Project, current: Subscription | None) -> dict[str, Callabl
     """Each setting's rule: takes what was given, returns what is stored, or raises."""
     stored_headers = current.custom_headers if current else {}
     return {
-        "url": lambda url: _check_url(url, project),
+        "url": lambda url: check_url(url, project).url,
         "description": _check_description,
+        "metadata": check_metadata,
         "event_types": lambda filters: list(check_filters(filters)),
         "wire_format": check_wire_format,
         "repsona_fields": _check_flag,
@@ -96,12 +102,13 @@ def _checks(project: Project, current: Subscription | None) -> dict[str, Callabl
     }
 
 
-def _check_url(url: object, project: Project) -> str:
+def check_url(url: object, project: Project) -> Destination:
+    """Return a URL as it would be stored, or raise `UrlRefused` or `SettingRefused`."""
     if not isinstance(url, str):
         raise SettingRefused("The URL is a text.")
     destination = parse_destination(url, https_only=project.is_https_only)
     address_policy().check_destination(destination)
-    return destination.url
+    return destination
 
 
 def _check_description(text: object) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import migrations
 
-import subscriptions.encrypted_fields
+import subscriptions.secrets.encrypted_fields
 
 
 def encrypt(apps: Any, _schema_editor: Any) -> None:
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="subscription",
             name="sealed_headers",
-            field=subscriptions.encrypted_fields.EncryptedHeaders(
+            field=subscriptions.secrets.encrypted_fields.EncryptedHeaders(
                 blank=True,
                 default=dict,
                 help_text="Names and values; values may be credentials.",

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
-from subscriptions import encryption_canary, encryption_rotation
-from subscriptions.acting import acting_as, command_user
-from subscriptions.audit_log import Action, Target, record
+from subscriptions.access.acting import acting_as, command_user
+from subscriptions.access.audit_log import Action, Target, record
+from subscriptions.secrets import encryption_canary, encryption_rotation
 
 _NAMES_SHOWN: Final = 20
 

@@ -1,0 +1,1 @@
+"""Who may do what, on whose behalf, and what is written down of it."""

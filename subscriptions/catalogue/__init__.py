@@ -1,0 +1,1 @@
+"""Event types: their names, examples and schemas."""
