@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.db.models import Q, QuerySet
 from django.utils.cache import add_never_cache_headers
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from subscriptions.audit_log import Action
-from subscriptions.cursor_pages import PageQuery, page_response
-from subscriptions.models import AuditEntry, Project
-from subscriptions.project_view import ProjectView
-from subscriptions.strict_fields import (
+from subscriptions.access.audit_log import Action, entries_of
+from subscriptions.models import AuditEntry
+from subscriptions.openapi.operations import operation
+from subscriptions.rest.cursor_pages import PageQuery, page_response
+from subscriptions.rest.project_view import ProjectView
+from subscriptions.rest.strict_fields import (
     Interval,
     NullWhenEmpty,
     PublicId,
@@ -30,32 +30,70 @@ class AuditQuery(Interval, PageQuery):
     action = serializers.ChoiceField(
         choices=[action.value for action in Action],
         required=False,
+        help_text="A stable code: what was done.",
         error_messages={"invalid_choice": "This is not an action of the audit log."},
     )
-    actor = Text(required=False)
-    target = Text(required=False)
+    actor = Text(required=False, help_text="An actor's `id` or `label`.")
+    target = Text(required=False, help_text="A target's `id`.")
+
+    keywords: ClassVar[dict[str, dict[str, Any]]] = {
+        "target": {"examples": ["sub_019c138a780070008000a1b2c3d4e5f6"]}
+    }
+
+
+class ActorSerializer(serializers.Serializer[AuditEntry]):
+    """Who did something."""
+
+    kind = serializers.CharField(
+        source="actor_kind",
+        help_text="`api_key`, `user`, `portal` (a link's visitor), `command`, `system`, or "
+        "`nobody`: not logged in.",
+    )
+    id = serializers.CharField(
+        source="actor_id", help_text="A key's first characters, a user's number; may be empty."
+    )
+    label = serializers.CharField(  # type: ignore[assignment]  # `Field.label` is another thing
+        source="actor_label", help_text="Their name; may be empty."
+    )
+
+
+class TargetSerializer(serializers.Serializer[AuditEntry]):
+    """What something was done to."""
+
+    kind = serializers.CharField(
+        source="target_kind", help_text="`subscription`, `project`, `api_key`, …"
+    )
+    id = serializers.CharField(source="target_id", help_text="As the API writes it.")
 
 
 class AuditEntrySerializer(StrictSerializer):
     """An entry of the audit log."""
 
-    id = PublicId("aud", read_only=True)
-    at = serializers.DateTimeField(read_only=True)
-    action = serializers.CharField(read_only=True)
-    actor = serializers.SerializerMethodField()
-    target = serializers.SerializerMethodField()
-    before = serializers.JSONField(read_only=True)
-    after = serializers.JSONField(read_only=True)
-    address = serializers.CharField(read_only=True)
-    request_id = NullWhenEmpty()
+    id = PublicId("aud", read_only=True, help_text="Sorts by time.")
+    at = serializers.DateTimeField(read_only=True, help_text="By the database's clock.")
+    action = serializers.CharField(read_only=True, help_text="A stable code: what was done.")
+    actor = ActorSerializer(source="*", read_only=True, help_text="Who did it.")
+    target = TargetSerializer(source="*", read_only=True, help_text="What it was done to.")
+    before = serializers.JSONField(
+        read_only=True,
+        help_text="What was changed, as it was; null where there is nothing to say. Secrets are "
+        "hints, values of custom headers masks.",
+    )
+    after = serializers.JSONField(read_only=True, help_text="What it became; or null.")
+    address = serializers.CharField(
+        read_only=True,
+        allow_null=True,
+        help_text="The client's address; null for what came from no request.",
+    )
+    request_id = NullWhenEmpty(
+        help_text="The answer's `X-Request-Id`; null for what came from no request."
+    )
 
-    def get_actor(self, entry: AuditEntry) -> dict[str, str]:
-        """Return who did it."""
-        return {"kind": entry.actor_kind, "id": entry.actor_id, "label": entry.actor_label}
-
-    def get_target(self, entry: AuditEntry) -> dict[str, str]:
-        """Return what it was done to."""
-        return {"kind": entry.target_kind, "id": entry.target_id}
+    keywords: ClassVar[dict[str, dict[str, Any]]] = {
+        "action": {"examples": ["subscription.changed"]},
+        "before": {"type": ["object", "null"]},
+        "after": {"type": ["object", "null"]},
+    }
 
 
 class AuditLog(ProjectView):
@@ -63,24 +101,16 @@ class AuditLog(ProjectView):
 
     scopes = {"GET": "manage"}
 
+    @operation(query=AuditQuery, page_of=AuditEntrySerializer, name="list_audit_entries")
     def get(self, request: Request, **_ids: str) -> Response:
         """List the project's entries as the filters ask for."""
         query = read_query(request, AuditQuery)
         response = page_response(
             request,
-            _filtered(self.project, query),
+            entries_of(self.project, query),
             project=self.project,
             query=query,
             serializer=AuditEntrySerializer,
         )
         add_never_cache_headers(response)
         return response
-
-
-def _filtered(project: Project, query: dict[str, Any]) -> QuerySet[AuditEntry]:
-    entries = AuditEntry.objects.filter(project=project)
-    columns = {"action": "action", "target": "target_id", "since": "at__gte", "until": "at__lt"}
-    given = {column: query[name] for name, column in columns.items() if name in query}
-    if "actor" in query:
-        entries = entries.filter(Q(actor_id=query["actor"]) | Q(actor_label=query["actor"]))
-    return entries.filter(**given)

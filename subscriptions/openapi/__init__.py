@@ -1,0 +1,1 @@
+"""The API's OpenAPI document, made from the code."""
