@@ -1,0 +1,1 @@
+"""Pages for the members of a project: server-rendered, each from the use cases that the API has."""
