@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 import subscriptions.ids
-from deliveries.partitions import CreatePartitionedModel, make_partitions
+from deliveries.upkeep.partitions import CreatePartitionedModel, make_partitions
 
 
 def make_first_partitions(apps: object, schema_editor: object) -> None:
@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
                             ("deactivated", "The subscription was deactivated"),
                             ("deleted", "The subscription was deleted"),
                             ("by_hand", "Cancelled by hand"),
-                            ("interrupted", "Interrupted too often: five workers in a row stopped"),
+                            ("interrupted", "Interrupted too often: worker after worker stopped"),
                             ("expired", "Still unfinished when its history was pruned"),
                             ("event_gone", "Its event was pruned"),
                         ],
