@@ -8,35 +8,45 @@ leases are judged by the database's clock.
 
 from __future__ import annotations
 
+import random
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from deliveries.clock import ahead_of_database
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.queue_walk import QUEUE_POSTGRES, queue_bounds
+from deliveries.sending.known_snapshots import known_snapshots
 from deliveries.sending.snapshot import SubscriptionSnapshot, load_snapshots
 from deliveries.sending.transport import Outcome
 from subscriptions.ids import time_of
 
-INTERRUPTIONS_LIMIT = 5
+PAUSES_SECONDS = (0, 0, 15, 60, 300, 1800, 7200, 21_600, 43_200)
+"""How long a delivery rests after each worker in a row that stopped under it; see ADR 15.
+
+Workers that stop for another reason take up to twenty hours to end it, and what it brings down
+itself goes down in other company each time."""
+
+INTERRUPTIONS_LIMIT = len(PAUSES_SECONDS) + 1
 """Workers that may stop under one delivery, in a row, before it ends as failed."""
 
-_CLOCK_SLACK = timedelta(seconds=1)
-"""Signatures carry whole seconds, and receivers allow minutes."""
+_PAUSE_STEPS = 16
+"""Lengths of one pause, from half of it up: few enough for an UPDATE each."""
 
 _BEFORE_ALL = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimedDelivery:
+class ClaimedDelivery(msgspec.Struct, frozen=True, gc=False):
     """A delivery that this worker may send until `lease_ends_at`."""
 
     id: UUID
@@ -80,8 +90,7 @@ class _Ask:
     busy: Collection[UUID]
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(msgspec.Struct, frozen=True, gc=False):
     """A due row, locked by this transaction, as it was before the claim."""
 
     id: UUID
@@ -97,7 +106,7 @@ class _Due:
     """When the lease of a worker that never reported ended; `None` if nobody had it."""
 
 
-_DUE_COLUMNS = {name: name for name in _Due.__slots__} | {
+_DUE_COLUMNS = {name: name for name in _Due.__struct_fields__} | {
     "is_redelivery": "redelivered_at IS NOT NULL",
     "lapsed_at": "CASE status WHEN 'sending' THEN next_attempt_at END",
 }
@@ -118,10 +127,14 @@ def claim_due(
     ask = _Ask(limit, per_subscription, after, busy)
     pick = _pick_postgres if connection.vendor == "postgresql" else _pick_sqlite
     lease_ends_at = time.monotonic() + lease_seconds
+    # SQLite has no revisions, and the caller's own transaction may have changed some subscription.
+    may_remember = connection.vendor == "postgresql" and not connection.in_atomic_block
     with transaction.atomic():
-        clock_ahead = _clock_ahead()
+        clock_ahead = ahead_of_database()
         rows = pick(ask)
-        snapshots = load_snapshots({row.subscription_id for row in rows})
+        projects = {row.subscription_id: row.project_id for row in rows}
+        find = known_snapshots.find if may_remember else load_snapshots
+        snapshots = find(projects)
         sendable = _move_on(rows, snapshots, lease=timedelta(seconds=lease_seconds))
         _write_down_interrupted(rows, snapshots, lease=timedelta(seconds=lease_seconds))
     return Claim(
@@ -131,15 +144,6 @@ def claim_due(
         last_subscription=rows[-1].subscription_id if rows else after,
         clock_ahead=clock_ahead,
     )
-
-
-def _clock_ahead() -> timedelta:
-    if connection.vendor != "postgresql":
-        return timedelta()  # the database is in this process
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp()")
-        ahead: timedelta = timezone.now() - cursor.fetchone()[0]
-    return ahead if abs(ahead) > _CLOCK_SLACK else timedelta()
 
 
 # ---- Picking --------------------------------------------------------------------------------
@@ -215,35 +219,62 @@ def _due_subscriptions(now: datetime, ask: _Ask) -> list[UUID]:
 # ---- Judging and moving on ------------------------------------------------------------------
 
 
-def _judge(row: _Due, snapshot: SubscriptionSnapshot | None) -> tuple[str, str]:
-    """Return the row's next status, and the reason when it ends here."""
-    if row.lapsed_at and row.interruptions + 1 >= INTERRUPTIONS_LIMIT:
-        return Delivery.Status.FAILED, Delivery.EndReason.INTERRUPTED
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Where rows go; those with the same move share an UPDATE."""
+
+    status: str
+    end_reason: str = ""
+    delay: timedelta | None = None
+    """Until they are due again; `None` where they end."""
+    is_lapsed: bool = False
+
+
+def _judge(row: _Due, snapshot: SubscriptionSnapshot | None, lease: timedelta) -> _Move:
+    """Decide what becomes of a row: sent now, later, or never."""
+    status = Delivery.Status
+    is_lapsed = row.lapsed_at is not None
+    if is_lapsed and row.interruptions + 1 >= INTERRUPTIONS_LIMIT:
+        return _Move(status.FAILED, Delivery.EndReason.INTERRUPTED, is_lapsed=True)
     if snapshot is None or snapshot.is_deleted:
-        return Delivery.Status.CANCELLED, Delivery.EndReason.DELETED
+        return _Move(status.CANCELLED, Delivery.EndReason.DELETED, is_lapsed=is_lapsed)
     if not snapshot.is_active and not row.is_test:
-        return Delivery.Status.CANCELLED, Delivery.EndReason.DEACTIVATED
-    return Delivery.Status.SENDING, ""
+        return _Move(status.CANCELLED, Delivery.EndReason.DEACTIVATED, is_lapsed=is_lapsed)
+    if is_lapsed and (pause := _pause(row.interruptions + 1)):
+        return _Move(status.PENDING, delay=pause, is_lapsed=True)
+    return _Move(status.SENDING, delay=lease, is_lapsed=is_lapsed)
+
+
+def _pause(interruptions: int) -> timedelta:
+    """Return the pause after so many: of a random length, so that neighbours come back apart."""
+    part = random.randint(_PAUSE_STEPS // 2, _PAUSE_STEPS) / _PAUSE_STEPS  # noqa: S311  # jitter
+    return timedelta(seconds=PAUSES_SECONDS[interruptions - 1] * part)
+
+
+_LAST_WAS_INTERRUPTED: Final[dict[str, Any]] = {
+    "last_outcome": Outcome.INTERRUPTED.value,
+    "last_status_code": None,
+}
 
 
 def _move_on(
     rows: Sequence[_Due], snapshots: dict[UUID, SubscriptionSnapshot], *, lease: timedelta
 ) -> list[_Due]:
-    """Lease the rows or end them, one UPDATE for those that are alike; return the leased."""
-    alike: defaultdict[tuple[str, str, bool], list[_Due]] = defaultdict(list)
+    """Lease the rows, let them rest, or end them; return the leased."""
+    alike: defaultdict[_Move, list[_Due]] = defaultdict(list)
     for row in rows:
-        status, reason = _judge(row, snapshots.get(row.subscription_id))
-        alike[status, reason, row.lapsed_at is not None].append(row)
+        alike[_judge(row, snapshots.get(row.subscription_id), lease)].append(row)
     leased: list[_Due] = []
-    for (status, reason, is_lapsed), group in alike.items():
-        is_leased = status == Delivery.Status.SENDING
+    for move, group in alike.items():
+        is_leased = move.status == Delivery.Status.SENDING
         _rows_of(group).update(
-            status=status,
-            end_reason=reason,
-            next_attempt_at=Now() + lease if is_leased else None,
-            finished_at=None if is_leased else Now(),
+            status=move.status,
+            end_reason=move.end_reason,
+            next_attempt_at=None if move.delay is None else Now() + move.delay,
+            finished_at=Now() if move.delay is None else None,
             attempt_count=F("attempt_count") + int(is_leased),
-            interruptions=F("interruptions") + 1 if is_lapsed else 0,
+            interruptions=F("interruptions") + int(move.is_lapsed),
+            **(_LAST_WAS_INTERRUPTED if move.is_lapsed else {}),
         )
         leased += group if is_leased else []
     return leased

@@ -1,14 +1,12 @@
 """Composes requests: the body of each wire format, and every header that is sent.
 
-Called by the pump before signing (`compose_body`) and after (`request_headers`). The payload is
+Called by the pump before signing (`compose_body`) and after (`compose_head`). The payload is
 spliced in as text and never re-written. Pure: it must not know models or HTTP libraries.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,9 +14,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from deliveries.sending.request_head import NotSendable, RequestHead, checked_head
 from deliveries.sending.signing import Headers, github_event_headers, phrase_event_headers
 from deliveries.version import PRODUCT, VERSION
-from subscriptions.address_guard import Destination
+from subscriptions.guard.address_guard import Destination
 
 USER_AGENT = f"{PRODUCT}/{VERSION}"
 
@@ -26,12 +25,13 @@ USER_AGENT = f"{PRODUCT}/{VERSION}"
 class NotComposable(ValueError):
     """A request cannot be composed as the subscription asks; `str()` may be shown to the customer.
 
+    Where there is more to tell the operator, it is the cause.
+
     It never will be, so the delivery is not retried.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class ComposedBody:
+class ComposedBody(msgspec.Struct, frozen=True, gc=False):
     """The exact bytes to sign and send.
 
     `is_derivable` tells whether the event and the wire format alone give them again; what depends
@@ -125,7 +125,7 @@ WIRE_FORMATS: Mapping[str, Callable[[_Event], ComposedBody]] = MappingProxyType(
 )
 
 
-def request_headers(
+def compose_head(
     *,
     destination: Destination,
     wire_format: str,
@@ -133,15 +133,16 @@ def request_headers(
     event_type: str,
     message_id: str,
     signature_headers: Headers,
-    custom_headers: Mapping[str, str],
-) -> Headers:
+    custom_headers: Headers,
+) -> RequestHead:
     """Return everything that is sent above the body, in order, or raise `NotComposable`.
 
     Where two sources name the same header the first one stands, so that nothing a customer
     configured can displace a signature. No `Expect`: it costs a round trip or a second's wait.
     """
-    all_headers = (
-        ("Host", destination.host_header),
+    host_header = destination.host_header
+    headers = (
+        ("Host", host_header),
         ("User-Agent", USER_AGENT),
         ("Accept", "*/*"),
         ("Accept-Encoding", "identity"),
@@ -149,14 +150,16 @@ def request_headers(
         ("Content-Length", str(len(body))),
         *_format_headers(wire_format, event_type, message_id),
         *signature_headers,
-        *custom_headers.items(),
+        *custom_headers,
     )
-    kept = _first_of_each(tuple([name for name, _ in all_headers]))
-    headers = tuple([all_headers[position] for position in kept])
-    # The last wall against injection, whatever was stored: one line each, visible ASCII.
-    if not _HEADER_BLOCK.fullmatch("".join([f"{name}: {value}\n" for name, value in headers])):
-        raise NotComposable("A header of the subscription contains characters that cannot be sent.")
-    return headers
+    kept = _first_of_each(tuple([name for name, _ in headers]))
+    if len(kept) < len(headers):
+        headers = tuple([headers[position] for position in kept])
+    try:
+        return checked_head(headers, host_header=host_header, body_bytes=len(body))
+    except NotSendable as refusal:
+        sentence = "A header of the subscription contains characters that cannot be sent."
+        raise NotComposable(sentence) from refusal
 
 
 @lru_cache(maxsize=4096)  # the names are the same for all requests of a subscription
@@ -221,5 +224,3 @@ def _rfc3339(moment: datetime) -> bytes:
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-_HEADER_BLOCK = re.compile(r"(?:[A-Za-z0-9!#$%&'*+.^_`|~-]++: [\t -~]*+\n)*+")

@@ -18,11 +18,10 @@ from deliveries.sending.curl_errors import Circumstances
 from deliveries.sending.curl_tunnel import CurlTunnel
 from deliveries.sending.kept_connections import KeptConnection, KeptConnections
 from deliveries.sending.proxy_address import LocatedProxy
-from deliveries.sending.request_head import header_lines
 from deliveries.sending.response_reader import ResponseReader
 from deliveries.sending.transport import Exchange, Excuse, OutboundRequest, Outcome
 from deliveries.sending.verdicts import Verdict
-from subscriptions.address_guard import AddressPolicy, IPAddress
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress
 
 # libcurl adds these by itself unless it is told not to; a name without a value removes.
 _NO_HEADERS_OF_ITS_OWN: Final = [b"Accept:", b"Content-Type:", b"Expect:", b"User-Agent:"]
@@ -116,14 +115,14 @@ class CurlTransfer:
         connect_seconds: float | None,
         dns_ms: int | None,
     ) -> None:
-        """Set the handle up for an attempt; raises `NotSendable` or `pycurl.error`."""
+        """Set the handle up for an attempt; raises `pycurl.error`."""
         self.request = request
         self._dns_ms = dns_ms
         self._started_at = time.monotonic()
         self._deadline_seconds = deadline_seconds
         self._connect_seconds = connect_seconds
         curl = self.curl
-        lines = header_lines(request)
+        lines = request.head.lines
         lines += _NO_HEADERS_OF_ITS_OWN
         curl.setopt(pycurl.HTTPHEADER, lines)
         curl.setopt(pycurl.POSTFIELDS, request.body)

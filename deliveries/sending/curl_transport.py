@@ -17,14 +17,16 @@ from deliveries.sending import curl_errors, verdicts
 from deliveries.sending.curl_transfer import CurlTransfer, Route
 from deliveries.sending.kept_connections import KeptConnections
 from deliveries.sending.proxy_address import LocatedProxy, proxy_is_nowhere
-from deliveries.sending.request_head import NotSendable
 from deliveries.sending.socket_watch import HUNG_UP, open_socket_watch
-from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
-from subscriptions.address_guard import AddressPolicy, IPAddress
+from deliveries.sending.transport import Exchange, OutboundRequest
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress
 
 MAX_IDLE_SECONDS: Final = 3
 """How long a connection may have been idle to be used again. Shorter than the idle timeout of
 most servers (Node, Apache and uvicorn: 5 s): a request that meets their closing is lost."""
+
+SWEEP_EVERY_SECONDS: Final = 1.0
+"""How often what has been idle for too long is closed; libcurl does so once a second at most."""
 
 _ROUTES_AT_MOST: Final = 10_000
 
@@ -61,6 +63,8 @@ class CurlTransport:
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections)
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._sweeper = _make_sweeper(max_idle_seconds)
+        self._sweep_due_at = time.monotonic() + SWEEP_EVERY_SECONDS
 
     def submit(
         self,
@@ -84,7 +88,7 @@ class CurlTransport:
                 connect_seconds=connect_seconds,
                 dns_ms=dns_ms,
             )
-        except (NotSendable, pycurl.error) as error:
+        except pycurl.error as error:
             self._free.append(transfer)
             self._ended.append(_not_sendable(request, error))
             return
@@ -111,7 +115,10 @@ class CurlTransport:
 
     def collect(self, timeout_seconds: float) -> list[Exchange]:
         """Drive what is in flight; see `Transport.collect`."""
-        until = time.monotonic() + timeout_seconds
+        now = time.monotonic()
+        until = now + timeout_seconds
+        if now >= self._sweep_due_at:
+            self._sweep(now)
         while True:
             self._run_due_timer()
             ready, is_woken = self._watch.wait(self._seconds_to_wait(until))
@@ -136,9 +143,18 @@ class CurlTransport:
         self._multi.close()
         for transfer in (*self._busy.values(), *self._free):
             transfer.curl.close()
+        self._sweeper.close()
         self._busy.clear()
         self._free.clear()
         self._watch.close()
+
+    def _sweep(self, now: float) -> None:
+        """Close what has been idle for too long, though nothing is sent."""
+        self._sweep_due_at = now + SWEEP_EVERY_SECONDS
+        self._multi.add_handle(self._sweeper)
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._multi.remove_handle(self._sweeper)
+        self._harvest()  # others' timers may have run out as well
 
     def _on_socket(self, wanted: int, descriptor: int, _multi: object, _data: object) -> None:
         if wanted in {pycurl.POLL_REMOVE, pycurl.POLL_NONE}:
@@ -186,10 +202,28 @@ class CurlTransport:
         self._free.append(transfer)
 
 
-def _not_sendable(request: OutboundRequest, error: Exception) -> Exchange:
+def _not_sendable(request: OutboundRequest, error: pycurl.error) -> Exchange:
+    """Make the exchange of a request that libcurl does not take: our own mistake."""
     return Exchange(
         request=request,
-        outcome=Outcome.NOT_SENDABLE,
+        outcome=verdicts.OUR_SETUP.outcome,
         error=verdicts.OUR_SETUP.error,
         operator_detail=str(error),
     )
+
+
+def _make_sweeper(max_idle_seconds: int) -> pycurl.Curl:
+    """Make a transfer that gets no socket, and has libcurl tidy up before it asks for one.
+
+    libcurl closes idle connections when a transfer looks for one that it could use again
+    (`Curl_cpool_prune_dead`), and at no other time. The call that would do so at once,
+    CURLMOPT_NETWORK_CHANGED, is not in pycurl 7.49; a new multi handle would parse the authorities
+    and make all TLS sessions anew.
+    """
+    curl = pycurl.Curl()
+    curl.setopt(pycurl.NOSIGNAL, 1)
+    curl.setopt(pycurl.URL, "http://0.0.0.0:1/")  # nobody's: no connection is the one it looks for
+    curl.setopt(pycurl.PROXY, "")
+    curl.setopt(pycurl.MAXAGE_CONN, max_idle_seconds)
+    curl.setopt(pycurl.OPENSOCKETFUNCTION, lambda *_: pycurl.SOCKET_BAD)
+    return curl

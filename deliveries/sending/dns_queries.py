@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import pycares
 
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 """Asked for one by one: name servers that never answer for IPv6 shall not delay IPv4."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from deliveries.sending.egress_watch import EgressWatch
 from deliveries.sending.proxy_address import LocatedProxy
@@ -22,7 +24,7 @@ from deliveries.sending.transport import (
     Transport,
 )
 from deliveries.sending.verdicts import OUR_RESOURCES
-from subscriptions.address_guard import AddressPolicy, IPAddress, UrlRefused
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress, UrlRefused
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +153,10 @@ class Door:
         """End a `collect` that is waiting, or the next one; from any thread."""
         self._is_woken = True
         self._transport.wake()
+
+    def probe_resolver(self) -> bool:
+        """Ask our own resolver, though nobody needs it now, and tell whether it works."""
+        return self._resolver.probe_and_tell()
 
     def take_back_unsent(self) -> list[OutboundRequest]:
         """Withdraw the requests whose names are still being resolved; they get no exchange."""

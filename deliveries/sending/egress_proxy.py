@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from deliveries.sending import verdicts
 from deliveries.sending.verdicts import Verdict
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 HEAD_LIMIT_BYTES: Final = 16 * 1024
 """Of the proxy's answer to CONNECT."""

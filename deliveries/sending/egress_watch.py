@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
+
+from msgspec.structs import replace
 
 from deliveries.sending.egress_health import EgressHealth, Fault, Witness
 from deliveries.sending.egress_probe import EgressProbe
 from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.transport import Exchange, Excuse, Outcome
-from subscriptions.address_guard import AddressPolicy
+from subscriptions.guard.address_guard import AddressPolicy
 
 OUR_NETWORK: Final = "The sending machine could not reach anybody; this is not your fault."
 

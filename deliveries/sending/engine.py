@@ -15,8 +15,8 @@ from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.pump import Pump, PumpSettings
 from deliveries.sending.resolve import Resolver
 from deliveries.sending.transport import Transport
-from subscriptions.address_guard import AddressPolicy
-from subscriptions.outbound_policy import address_policy
+from subscriptions.guard.address_guard import AddressPolicy
+from subscriptions.guard.outbound_policy import address_policy
 
 _running: list[Pump] = []
 """This process's pump, while there is one."""

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from deliveries import wake
-from deliveries.cancellation import cancel_batch
+from deliveries.lifecycle.cancellation import cancel_batch
 from deliveries.models import Delivery
 from deliveries.sending.claim import Claim, ClaimedDelivery, claim_due
 from deliveries.sending.record import AttemptResult, hand_back, record_results

@@ -34,15 +34,28 @@ class Outage:
         """Learn from how an attempt ended.
 
         Any answer ends an outage of the network. One of the resolver ends with a look-up that
-        worked, since some receivers need none.
+        worked, since some receivers need none, or with `note_resolver_works`.
         """
         if exchange.is_own_outage:
             self._begin(exchange)
         elif self.since is not None and self._is_over(exchange):
-            seconds = (timezone.now() - self.since).total_seconds()
-            logger.warning("own outage over after %.0f s, %d attempts", seconds, self._excused)
-            self.since = self._unresolved_at = None
-            self._excused = 0
+            self._end(self.since)
+
+    @property
+    def is_of_resolver(self) -> bool:
+        """Whether names cannot be resolved: whoever has an address may be reached all the same."""
+        return self._unresolved_at is not None
+
+    def note_resolver_works(self) -> None:
+        """End an outage that `is_of_resolver`: nobody may need it for a long time."""
+        if self.since is not None:
+            self._end(self.since)
+
+    def _end(self, since: datetime) -> None:
+        seconds = (timezone.now() - since).total_seconds()
+        logger.warning("own outage over after %.0f s, %d attempts", seconds, self._excused)
+        self.since = self._unresolved_at = None
+        self._excused = 0
 
     def _begin(self, exchange: Exchange) -> None:
         if self.since is None:

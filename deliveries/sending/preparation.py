@@ -7,24 +7,24 @@ cannot become a request ends as an exchange at once: nothing was sent.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from django.utils import timezone
 
 from deliveries.sending.claim import ClaimedDelivery
-from deliveries.sending.compose import NotComposable, compose_body, request_headers
+from deliveries.sending.compose import NotComposable, compose_body, compose_head
+from deliveries.sending.request_head import NO_HEAD
 from deliveries.sending.signing import NotSignable, ToSign, sign
 from deliveries.sending.snapshot import SubscriptionSnapshot
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
-from subscriptions.address_guard import Destination, UrlRefused, parse_destination
+from subscriptions.guard.address_guard import Destination, UrlRefused, parse_destination
 from subscriptions.ids import to_public
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """What comes back with the exchange: whose attempt it is, and how it began."""
 
     delivery: ClaimedDelivery
@@ -63,12 +63,12 @@ def prepare(
             ticket=ticket,
             tenant=str(delivery.project_id),
             url=_unparsed(subscription.url),
-            headers=(),
+            head=NO_HEAD,
             body=b"",
         ),
         outcome=outcome,
         error=str(reason),
-        operator_detail=subscription.secret_error,
+        operator_detail=subscription.secret_error or str(reason.__cause__ or ""),
     )
 
 
@@ -102,14 +102,14 @@ def _request(
             secrets=subscription.secrets,
         ),
     )
-    headers = request_headers(
+    head = compose_head(
         destination=destination,
         wire_format=subscription.wire_format,
         body=composed.body,
         event_type=delivery.event_type,
         message_id=message_id,
         signature_headers=signature_headers,
-        custom_headers=dict(subscription.custom_headers),
+        custom_headers=subscription.custom_headers,
     )
     return OutboundRequest(
         ticket=Ticket(
@@ -120,7 +120,7 @@ def _request(
         ),
         tenant=str(delivery.project_id),
         url=destination,
-        headers=headers,
+        head=head,
         body=composed.body,
     )
 

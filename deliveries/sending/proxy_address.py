@@ -17,7 +17,7 @@ from typing import Final
 from deliveries.sending import verdicts
 from deliveries.sending.egress_proxy import EgressProxy
 from deliveries.sending.transport import Exchange, OutboundRequest
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from deliveries.sending.egress_proxy import (
     has_tunnel,
 )
 from deliveries.sending.proxy_address import LocatedProxy
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 
 def ask_for_tunnel(

@@ -8,6 +8,7 @@ broker nor beat; a wake-up only makes it look at once.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -23,10 +24,11 @@ from deliveries.sending.attempt_log import log_attempt
 from deliveries.sending.claim import ClaimedDelivery
 from deliveries.sending.door import Door
 from deliveries.sending.ledger import UNAVAILABLE, Ledger, Work
+from deliveries.sending.line import Line
 from deliveries.sending.outage import FEEL_EVERY_SECONDS, FEELERS, Outage
 from deliveries.sending.preparation import Ticket, prepare
 from deliveries.sending.record import AttemptResult
-from deliveries.sending.slots import Slots
+from deliveries.sending.slots import Slots, how_many_to_begin
 from deliveries.sending.transport import Exchange, Outcome
 from deliveries.workers import REPORT_SECONDS
 
@@ -37,16 +39,26 @@ T = TypeVar("T")
 POLL_SECONDS = 1.0
 """How soon due work is found with no wake-up at all."""
 
+PROBE_SECONDS = 0.25
+"""How often we look whether our resolver is back, in an outage of it."""
+
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 0.02
-"""Results are recorded when there are so many, or so long after the first of them."""
+FLUSH_SECONDS_WHEN_BUSY = 0.15
+"""Results are recorded when there are so many, or so long after the first of them; busy is a pump
+that will soon have as many: small recordings cost as much as large ones."""
+
+CLAIM_ROWS = 500
+"""Taken by one claim at most: small claims cost as much as large ones."""
+
+CLAIM_AHEAD = 200
+"""So many may wait to be sent when the next claim begins: they go out while it runs."""
 
 CLAIM_PAUSE_SECONDS = 0.02
-"""Between claims for less than a quarter of the slots: small claims cost as much as large ones."""
+"""Between claims for less than half of the slots."""
 
-SENT_PER_TURN = 32
-"""Requests begun before looking at what came back: composing 500 in one go takes 50 ms, by which
-everything in flight would seem slower than it is."""
+CLAIM_PAUSE_SECONDS_WHEN_WOKEN = 0.05
+"""Between claims while enough wait to be sent: what was just published is not to wait for those."""
 
 BACK_OFF_SECONDS = 0.5
 BACK_OFF_LIMIT_SECONDS = 5.0
@@ -105,6 +117,8 @@ class Pump(threading.Thread):
         self._on_progress = on_progress
         self._door = door
         self._settings = settings
+        self._answered_last = 0
+        """How many exchanges came back in the last turn."""
         self._slots = Slots(
             limit=settings.in_flight_limit, per_subscription=settings.per_subscription
         )
@@ -112,7 +126,7 @@ class Pump(threading.Thread):
         self._jobs = _Jobs()
         self._back_off = _BackOff()
         self._outage = Outage()
-        self._claimed: deque[tuple[ClaimedDelivery, Work]] = deque()
+        self._claimed: Line[tuple[ClaimedDelivery, Work]] = Line()
         self._results: list[AttemptResult] = []
         self._recording: list[AttemptResult] = []
         self._first_result_at = 0.0
@@ -121,6 +135,8 @@ class Pump(threading.Thread):
         self._to_hand_back: list[ClaimedDelivery] = []
         self._to_cancel: deque[UUID] = deque()
         self._is_more_due = True
+        self._is_woken = False
+        """Something was published since the last claim."""
         self._left_out: set[UUID] = set()
         self._last_subscription = UUID(int=0)
         self._last_claim_at = 0.0
@@ -131,7 +147,7 @@ class Pump(threading.Thread):
 
     def wake(self) -> None:
         """Look for due deliveries now."""
-        self._is_more_due = True
+        self._is_more_due = self._is_woken = True
         self._door.wake()
 
     def stop(self) -> None:
@@ -158,16 +174,31 @@ class Pump(threading.Thread):
         if self._is_stopping:
             self._take_back_unsent()
         self._take_up_finished_jobs(now)
+        if self._outage.is_of_resolver and self._door.probe_resolver():
+            self._outage.note_resolver_works()
         self._begin_jobs(now)
+        if self._outage.since:
+            self._keep_feelers_only()
         self._send_some(now)
-        for exchange in self._door.collect(self._patience_seconds(now)):
+        ended = self._door.collect(self._patience_seconds(now))
+        self._answered_last = len(ended)
+        for exchange in ended:
             self._finish(exchange)
 
     def _take_back_unsent(self) -> None:
         while self._claimed:
-            self._give_up(self._claimed.popleft()[0])
+            self._give_up(self._claimed.next()[0])
         for request in self._door.take_back_unsent():
-            self._give_up(request.ticket.delivery)
+            delivery: ClaimedDelivery = request.ticket.delivery
+            self._slots.end(
+                delivery.subscription_id, has_succeeded=True, seconds=0, now=time.monotonic()
+            )
+            self._to_hand_back.append(delivery)
+
+    def _keep_feelers_only(self) -> None:
+        """Hand back what would only end in our outage, each with an attempt in its history."""
+        while len(self._claimed) > FEELERS:
+            self._give_up(self._claimed.next()[0])
 
     def _is_empty(self) -> bool:
         jobs = self._jobs
@@ -178,13 +209,14 @@ class Pump(threading.Thread):
         """How long nothing needs to be looked at unless something arrives."""
         if self._claimed:
             return 0.0
+        next_looks = [now + POLL_SECONDS]
+        if self._outage.is_of_resolver:
+            next_looks.append(now + PROBE_SECONDS)
         if self._results and not self._jobs.record:
-            return max(0.0, max(self._first_result_at + FLUSH_SECONDS, self._back_off.until) - now)
-        is_waiting = self._jobs.claim or self._is_behind or self._slots.free <= 0
-        if self._is_more_due and not is_waiting:
-            pause = FEEL_EVERY_SECONDS if self._outage.since else CLAIM_PAUSE_SECONDS
-            return max(0.0, max(self._last_claim_at + pause, self._back_off.until) - now)
-        return max(0.0, min(POLL_SECONDS, self._last_claim_at + POLL_SECONDS - now))
+            next_looks.append(max(self._flush_at, self._back_off.until))
+        if not self._jobs.claim and self._has_room():
+            next_looks.append(max(self._claim_at(), self._back_off.until))
+        return max(0.0, min(next_looks) - now)
 
     # ---- Jobs of the ledger -----------------------------------------------------------------
 
@@ -199,7 +231,7 @@ class Pump(threading.Thread):
             self._to_hand_back = []
         if self._to_cancel and not self._jobs.cancel:
             self._jobs.cancel = self._ledger.cancel(self._to_cancel[0])
-        if not self._jobs.claim and self._may_claim(now):
+        if not self._jobs.claim and self._has_room() and now >= self._claim_at():
             self._begin_claim(now)
         if not self._jobs.report and now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
@@ -208,26 +240,39 @@ class Pump(threading.Thread):
             )
 
     def _is_ripe(self, now: float) -> bool:
-        return len(self._results) >= FLUSH_ROWS or now >= self._first_result_at + FLUSH_SECONDS
+        return len(self._results) >= FLUSH_ROWS or now >= self._flush_at
 
-    def _may_claim(self, now: float) -> bool:
-        if self._is_stopping or self._slots.free <= 0 or self._is_behind:
-            return False
-        if len(self._results) + len(self._recording) > 2 * self._slots.limit:
-            return False  # the database is behind: what it has to write comes first
-        since_last = now - self._last_claim_at
+    @property
+    def _flush_at(self) -> float:
+        """When the results that wait are to be recorded, however few there are."""
+        is_busy = self._slots.in_flight > FLUSH_ROWS // 5
+        return self._first_result_at + (FLUSH_SECONDS_WHEN_BUSY if is_busy else FLUSH_SECONDS)
+
+    def _has_room(self) -> bool:
+        """Say whether more may be claimed: there are slots, and the database keeps up with us."""
+        to_record = len(self._results) + len(self._recording)
+        is_behind = self._is_behind or to_record > 2 * self._slots.limit
+        return not (self._is_stopping or is_behind) and self._slots.free > 0
+
+    def _claim_at(self) -> float:
+        """When the next claim may begin, as far as time is concerned."""
         if self._outage.since:
-            return since_last >= FEEL_EVERY_SECONDS
-        if not self._is_more_due:
-            return since_last >= POLL_SECONDS
-        return self._slots.free >= self._slots.limit // 4 or since_last >= CLAIM_PAUSE_SECONDS
+            pause = FEEL_EVERY_SECONDS
+        elif len(self._claimed) > CLAIM_AHEAD:
+            pause = CLAIM_PAUSE_SECONDS_WHEN_WOKEN if self._is_woken else math.inf
+        elif not self._is_more_due:
+            pause = POLL_SECONDS
+        else:
+            has_many = self._slots.free >= self._slots.limit // 2
+            pause = 0.0 if has_many else CLAIM_PAUSE_SECONDS
+        return self._last_claim_at + pause
 
     def _begin_claim(self, now: float) -> None:
-        self._is_more_due = False
+        self._is_more_due = self._is_woken = False
         self._last_claim_at = now
         self._left_out = self._slots.busy(now=now)
         self._jobs.claim = self._ledger.claim(
-            limit=min(self._slots.free, FEELERS) if self._outage.since else self._slots.free,
+            limit=min(self._slots.free, FEELERS if self._outage.since else CLAIM_ROWS),
             per_subscription=self._slots.per_subscription,
             after=self._last_subscription,
             busy=self._left_out,
@@ -281,24 +326,23 @@ class Pump(threading.Thread):
         self._last_subscription = work.claim.last_subscription
         if work.claim.deliveries:
             self._is_more_due = True  # until a claim comes back empty
-        now = time.monotonic()
         for delivery in work.claim.deliveries:
-            self._slots.take(delivery.subscription_id, now=now)
-            self._claimed.append((delivery, work))
+            self._slots.take(delivery.subscription_id)
+            self._claimed.join(delivery.subscription_id, (delivery, work))
 
     def _send_some(self, now: float) -> None:
-        for _ in range(min(SENT_PER_TURN, len(self._claimed))):
-            delivery, work = self._claimed.popleft()
+        many = how_many_to_begin(answered=self._answered_last, under_way=self._door.in_flight)
+        for _ in range(min(many, len(self._claimed))):
+            delivery, work = self._claimed.next()
             if delivery.lease_ends_at - now < self._settings.request_deadline_seconds + 1:
                 self._give_up(delivery)  # we were held up: too late to begin
             else:
+                self._slots.begin(delivery.subscription_id, now=now)
                 self._send(delivery, work)
 
     def _give_up(self, delivery: ClaimedDelivery) -> None:
-        """Let go of a delivery of which no byte was sent."""
-        self._slots.release(
-            delivery.subscription_id, has_succeeded=True, seconds=0, now=time.monotonic()
-        )
+        """Let go of a delivery that was not begun."""
+        self._slots.give_back(delivery.subscription_id)
         self._to_hand_back.append(delivery)
 
     def _send(self, delivery: ClaimedDelivery, work: Work) -> None:
@@ -316,7 +360,7 @@ class Pump(threading.Thread):
         ticket: Ticket = exchange.request.ticket
         now = time.monotonic()
         self._outage.note(exchange)
-        self._slots.release(
+        self._slots.end(
             ticket.delivery.subscription_id,
             has_succeeded=exchange.outcome is Outcome.SUCCEEDED or exchange.is_own_outage,
             seconds=exchange.duration_ms / 1000,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,9 +17,11 @@ import msgspec
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from msgspec.structs import replace
 
 from deliveries.models import Attempt, Delivery
 from deliveries.sending.claim import ClaimedDelivery
+from deliveries.sending.request_head import NO_HEAD, RequestHead
 from deliveries.sending.snapshot import SubscriptionSnapshot
 from deliveries.sending.transitions import Transition, next_state
 from deliveries.sending.transport import Exchange, Outcome
@@ -29,8 +30,7 @@ from subscriptions.custom_headers import mask
 from subscriptions.ids import new_id
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
+class AttemptResult(msgspec.Struct, frozen=True, gc=False):
     """One attempt that ended: whose it was, what was sent, what came back."""
 
     delivery: ClaimedDelivery
@@ -44,7 +44,7 @@ class AttemptResult:
         """Return the same end without any text or bytes, for a database that refuses them."""
         exchange = self.exchange
         bare = Exchange(
-            request=replace(exchange.request, headers=()),
+            request=replace(exchange.request, head=NO_HEAD),
             outcome=exchange.outcome,
             status_code=exchange.status_code,
             error="The details of this attempt could not be stored.",
@@ -53,8 +53,7 @@ class AttemptResult:
         return replace(self, exchange=bare, request_body="")
 
 
-@dataclass(frozen=True, slots=True)
-class _Recording:
+class _Recording(msgspec.Struct, frozen=True, gc=False):
     """A result and where it takes its delivery."""
 
     result: AttemptResult
@@ -245,8 +244,9 @@ def _copy_postgres(rows: Iterable[tuple[Any, ...]]) -> None:
         connection.cursor() as cursor,
         cursor.copy(_COPY_ATTEMPTS) as copy,
     ):
-        for row in rows:
-            copy.write_row(row)
+        for identifier, delivery_id, number, started_at, *rest in rows:
+            # As text at once: from a UUID or a time, psycopg takes three times as long.
+            copy.write_row((identifier.hex, delivery_id.hex, number, str(started_at), *rest))
 
 
 def _attempt_values(result: AttemptResult) -> tuple[Any, ...]:
@@ -267,7 +267,7 @@ def _attempt_values(result: AttemptResult) -> tuple[Any, ...]:
         exchange.remote_address,
         result.subscription.wire_format,
         exchange.request.url.url,
-        _stored_headers(exchange.request.headers, result.subscription.custom_headers),
+        _stored_head(exchange.request.head, result.subscription.custom_headers),
         result.request_body,
         exchange.response_headers,
         exchange.response_body,
@@ -275,17 +275,16 @@ def _attempt_values(result: AttemptResult) -> tuple[Any, ...]:
     )
 
 
-def _stored_headers(
-    sent: Iterable[tuple[str, str]], custom_headers: Sequence[tuple[str, str]]
-) -> str:
+def _stored_head(head: RequestHead, custom_headers: Sequence[tuple[str, str]]) -> str:
     """Return the header block that history keeps: as sent, but for the values of custom headers.
 
     They may be credentials, and history is read by more people, for longer, than settings are.
     """
-    if custom_headers:
-        custom = frozenset(custom_headers)
-        sent = [(field[0], mask(field[1])) if field in custom else field for field in sent]
-    return "\n".join([f"{name}: {value}" for name, value in sent])
+    if not custom_headers:
+        return head.text
+    custom = frozenset(custom_headers)
+    shown = [(field[0], mask(field[1])) if field in custom else field for field in head.fields]
+    return "\n".join([f"{name}: {value}" for name, value in shown])
 
 
 def _record_late(recording: _Recording, now: datetime) -> bool:

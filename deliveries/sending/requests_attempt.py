@@ -12,9 +12,9 @@ from enum import IntEnum
 
 from deliveries.sending import verdicts
 from deliveries.sending.response_reader import ResponseReader
-from deliveries.sending.transport import Exchange, Excuse, OutboundRequest, Outcome
+from deliveries.sending.transport import Exchange, Excuse, OutboundRequest
 from deliveries.sending.verdicts import Verdict
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 
 class Stage(IntEnum):
@@ -185,13 +185,3 @@ class Attempt:
 
 def _ms_between(start: float | None, end: float | None) -> int | None:
     return None if start is None or end is None else round((end - start) * 1000)
-
-
-def not_sendable(request: OutboundRequest, error: Exception) -> Exchange:
-    """Make the exchange of a request that is our own mistake."""
-    return Exchange(
-        request=request,
-        outcome=Outcome.NOT_SENDABLE,
-        error=verdicts.OUR_SETUP.error,
-        operator_detail=str(error),
-    )

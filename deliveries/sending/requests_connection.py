@@ -22,7 +22,7 @@ from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.proxy_tunnel import ask_for_tunnel
 from deliveries.sending.requests_answer import Answer
 from deliveries.sending.requests_attempt import Attempt, AttemptEnded, Stage
-from subscriptions.address_guard import AddressPolicy, IPAddress
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress
 
 
 @dataclass(frozen=True, slots=True)

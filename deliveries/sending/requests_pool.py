@@ -134,7 +134,7 @@ class PreparedAttempt(PreparedRequest):
 
 
 def _headers(request: OutboundRequest) -> CaseInsensitiveDict[str | bytes]:
-    headers = CaseInsensitiveDict[str | bytes](request.headers)
+    headers = CaseInsensitiveDict[str | bytes](request.head.fields)
     for name in ("Accept-Encoding", "User-Agent"):
         headers.setdefault(name, SKIP_HEADER)  # urllib3 would add its own
     return headers

@@ -19,14 +19,13 @@ from urllib3.exceptions import HTTPError
 from deliveries.sending import verdicts
 from deliveries.sending.deadline_watch import DeadlineWatch
 from deliveries.sending.proxy_address import LocatedProxy
-from deliveries.sending.request_head import NotSendable, header_lines
-from deliveries.sending.requests_attempt import Attempt, AttemptEnded, not_sendable
+from deliveries.sending.requests_attempt import Attempt, AttemptEnded
 from deliveries.sending.requests_connection import Authorities, Origin, PinnedConnection
 from deliveries.sending.requests_pool import IdleConnections, PinningAdapter, PreparedAttempt
 from deliveries.sending.response_reader import STOP
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
 from deliveries.sending.verdicts import Verdict
-from subscriptions.address_guard import AddressPolicy, IPAddress
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +85,6 @@ class RequestsTransport:
         dns_ms: int | None = None,
     ) -> None:
         """Begin sending; see `Transport.submit`."""
-        try:
-            header_lines(request)
-        except NotSendable as error:
-            self._ended.put(not_sendable(request, error))
-            return
         attempt = Attempt(
             request,
             address=address,

@@ -17,7 +17,7 @@ from typing import Any, Final
 from deliveries.sending.dns_queries import FAMILIES, Answer, DnsQueries, Reply
 from deliveries.sending.resolver_health import ResolverHealth
 from deliveries.sending.turns import Turns
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 
 LONGEST_MEMORY_SECONDS: Final = 30.0
 """A receiver that moves shall be found soon, whatever its records' time to live says."""
@@ -216,14 +216,23 @@ class Resolver:
     def collect(self) -> list[tuple[Any, Lookup]]:
         """Return each waiter whose look-up has ended since, with what it came to."""
         now = time.monotonic()
-        for answer in self._queries.answers():
-            self._take(answer, now)
+        self._take_answers(now)
         if now >= self._check_at:
             self._check_at = now + TICK_SECONDS
             for pending in list(self._pending.values()):
                 self._check(pending, now)
         ended, self._ended = self._ended, []
         return ended
+
+    def probe_and_tell(self) -> bool:
+        """Ask our own resolver whether it works, unless that was done just now; tell if it does.
+
+        For an outage in which nothing is looked up that could tell: call it again and again.
+        """
+        now = time.monotonic()
+        self._take_answers(now)
+        self._probe(since=now, now=now)
+        return self._health.works(now=now)
 
     def close(self) -> None:
         """Drop all look-ups."""
@@ -247,6 +256,10 @@ class Resolver:
         for family in FAMILIES:
             self._queries.start(pending.host, family)
 
+    def _take_answers(self, now: float) -> None:
+        for answer in self._queries.answers():
+            self._take(answer, now)
+
     def _take(self, answer: Answer, now: float) -> None:
         if self._health.is_probe(answer.host):
             self._health.note(answer, now=answer.ended_at)
@@ -268,7 +281,7 @@ class Resolver:
         elif pending.is_answered or now >= pending.deadline_at:
             self._check_failure(pending, now)
         elif now > pending.silent_since + SUSPICIOUS_AFTER_SECONDS:
-            self._probe(pending, now)
+            self._probe(since=pending.silent_since, now=now)
 
     def _check_failure(self, pending: _Pending, now: float) -> None:
         failure = pending.failure
@@ -281,10 +294,10 @@ class Resolver:
         elif now >= pending.deadline_at:
             self._end(pending, now, LookupFailure.RESOLVER_UNREACHABLE)
         else:
-            self._probe(pending, now)
+            self._probe(since=pending.silent_since, now=now)
 
-    def _probe(self, pending: _Pending, now: float) -> None:
-        name = self._health.next_probe(since=pending.silent_since, now=now)
+    def _probe(self, *, since: float, now: float) -> None:
+        name = self._health.next_probe(since=since, now=now)
         if name is not None:
             self._queries.start(name, FAMILIES[0])
 

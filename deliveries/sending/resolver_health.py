@@ -77,6 +77,11 @@ class ResolverHealth:
         """Tell whether a probe was answered that was sent after `since`, within the last second."""
         return self._proof_sent_at >= max(since, now - FRESH_SECONDS)
 
+    def works(self, *, now: float) -> bool:
+        """Tell whether a probe was answered within the last second, and none has failed since."""
+        self._give_up_slow_probe(now)
+        return self._proof_sent_at > self._failing_at and self.is_proven(since=_NEVER, now=now)
+
     def was_broken(self, *, since: float, now: float) -> bool:
         """Tell whether a probe that failed was out at any time after `since`."""
         self._give_up_slow_probe(now)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+import msgspec
+
 from subscriptions.refusal import SettingRefused
-from subscriptions.secret_format import standard_key
+from subscriptions.secrets.secret_format import standard_key
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -23,8 +24,7 @@ class NotSignable(ValueError):
     """A request cannot be signed as the subscription asks; `str()` may be shown to the customer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToSign:
+class ToSign(msgspec.Struct, frozen=True, gc=False):
     """One request as its signature sees it; `secrets` are those live now, newest first.
 
     `timestamp` is the attempt's, in whole Unix seconds; `message_id` is the same for every attempt.

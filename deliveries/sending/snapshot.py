@@ -1,7 +1,7 @@
-"""What the sender needs of subscriptions, read once per claim with their live secrets.
+"""What the sender needs of subscriptions, read with their live secrets.
 
-Called by `claim`, in its transaction. A change of a subscription is seen by the next claim; what is
-in flight ends within the request deadline.
+Called by claims, in their transaction, for what `known_snapshots` does not remember. A change of a
+subscription is seen by the next claim; what is in flight ends within the request deadline.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from uuid import UUID
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
-from subscriptions.encrypted_fields import open_headers
-from subscriptions.encryption import SecretUnreadable, decrypt
 from subscriptions.models import EventType, SigningSecret, Subscription
-from subscriptions.signing_secrets import live_secrets
+from subscriptions.secrets.encrypted_fields import open_headers
+from subscriptions.secrets.encryption import SecretUnreadable, decrypt
+from subscriptions.secrets.signing_secrets import live_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class SubscriptionSnapshot:
     """Plain text."""
     retry_schedule: tuple[int, ...]
     """Delays in seconds."""
+    is_lasting: bool = False
+    """It stays so until somebody changes it: none of its secrets expires."""
 
 
 class _Row(NamedTuple):
@@ -79,35 +81,40 @@ def load_snapshots(ids: Collection[UUID]) -> dict[UUID, SubscriptionSnapshot]:
         return {}
     found = Subscription.objects.filter(id__among=ids)
     rows = [_Row(*row) for row in found.values_list(*_COLUMNS, *_AS_TEXT)]
-    own = _live_ciphertexts("subscription", ids)
-    defaults = _live_ciphertexts(
-        "project", {row.project_id for row in rows if row.uses_default_secret}
-    )
+    own = _live_secrets("subscription", ids)
+    defaults = _live_secrets("project", {row.project_id for row in rows if row.uses_default_secret})
     return {
         row.id: _snapshot(row, defaults[row.project_id] if row.uses_default_secret else own[row.id])
         for row in rows
     }
 
 
-def _live_ciphertexts(
+class _Secret(NamedTuple):
+    """A stored secret that signs now."""
+
+    ciphertext: str
+    expires_at: datetime | None
+
+
+def _live_secrets(
     owner: Literal["subscription", "project"], ids: Collection[Any]
-) -> defaultdict[Any, list[str]]:
-    """Return the stored secrets that sign now, newest first, by the id of who has them."""
-    found: defaultdict[Any, list[str]] = defaultdict(list)
+) -> defaultdict[Any, list[_Secret]]:
+    """Return what signs now, newest first, by the id of who has it."""
+    found: defaultdict[Any, list[_Secret]] = defaultdict(list)
     if not ids:
         return found
     rows = live_secrets(SigningSecret.objects.filter(**{f"{owner}__in": ids}))
-    for owner_id, ciphertext in rows.values_list(f"{owner}_id", "ciphertext"):
-        found[owner_id].append(ciphertext)
+    for owner_id, *secret in rows.values_list(f"{owner}_id", *_Secret._fields):
+        found[owner_id].append(_Secret(*secret))
     return found
 
 
-def _snapshot(row: _Row, ciphertexts: list[str]) -> SubscriptionSnapshot:
+def _snapshot(row: _Row, stored: list[_Secret]) -> SubscriptionSnapshot:
     secrets: tuple[str, ...] = ()
     custom_headers: tuple[tuple[str, str], ...] = ()
     secret_error = ""
     try:
-        secrets = tuple([decrypt(ciphertext) for ciphertext in ciphertexts])
+        secrets = tuple([decrypt(secret.ciphertext) for secret in stored])
         custom_headers = open_headers(row.custom_headers)
     except SecretUnreadable as error:
         secret_error = str(error)
@@ -125,6 +132,7 @@ def _snapshot(row: _Row, ciphertexts: list[str]) -> SubscriptionSnapshot:
         secret_error=secret_error,
         custom_headers=custom_headers,
         retry_schedule=_decoded(row.retry_schedule),
+        is_lasting=all(secret.expires_at is None for secret in stored),
     )
 
 

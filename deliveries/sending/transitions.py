@@ -6,15 +6,15 @@ Called by `record`. Pure. What claiming decides (leases, interruptions) is in `c
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from deliveries.sending.retry_policy import NEVER_RETRIED, Retry, decide, parse_retry_after
 from deliveries.sending.transport import Exchange, Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(msgspec.Struct, frozen=True, gc=False):
     """Where a delivery goes after an attempt."""
 
     status: str

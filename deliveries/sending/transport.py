@@ -6,11 +6,13 @@ hands over; the pump reads the exchanges. Values only: no Django, no Celery, no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Any, Protocol
 
-from subscriptions.address_guard import Destination, IPAddress
+import msgspec
+
+from deliveries.sending.request_head import RequestHead
+from subscriptions.guard.address_guard import Destination, IPAddress
 
 HEADERS_LIMIT_BYTES = 16 * 1024
 """Response headers kept; a longer header block ends the attempt as `response_too_large`."""
@@ -61,11 +63,10 @@ class Excuse(Enum):
     had just closed it as idle."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboundRequest:
+class OutboundRequest(msgspec.Struct, frozen=True, gc=False):
     """One POST that is to be made, complete but for the address it goes to.
 
-    `headers` are all that will be sent, in order, `Host` and `Content-Length` included, so that
+    `head` is all that will be sent above the body, `Host` and `Content-Length` included, so that
     what history shows is what went out. `ticket` is the caller's own and comes back untouched.
     """
 
@@ -73,12 +74,11 @@ class OutboundRequest:
     tenant: str
     """Whose request this is: look-ups under way are capped per tenant."""
     url: Destination
-    headers: tuple[tuple[str, str], ...]
+    head: RequestHead
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, gc=False):
     """One attempt as it happened: what became of an `OutboundRequest`.
 
     Durations are milliseconds on the monotonic clock; `None` where the phase was not reached.
