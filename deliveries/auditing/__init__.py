@@ -1,0 +1,1 @@
+"""The conservation audit: does everything that was matched add up?"""

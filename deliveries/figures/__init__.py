@@ -1,0 +1,1 @@
+"""Counts, rates and percentiles of what is in the history."""

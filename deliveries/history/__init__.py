@@ -1,0 +1,1 @@
+"""Reads what happened: deliveries, attempts, events and whom they matched."""

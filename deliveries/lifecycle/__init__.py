@@ -1,0 +1,1 @@
+"""What is done with deliveries by hand: redeliver, cancel, wait for, switch off."""

@@ -1,0 +1,1 @@
+"""Many deliveries again: what failed, or was missed; in the background, durable."""

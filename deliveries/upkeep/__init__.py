@@ -1,0 +1,1 @@
+"""What happens periodically: partitions made, old history dropped."""
