@@ -1,49 +1,26 @@
-"""Route of the audit: whether a project's events have all of their deliveries.
-
-Counting costs the database something, so one request has a few seconds, a project has at most a
-fifth of one database connection's time, and a web process counts for one request at once.
-"""
+"""Route of the audit: whether a project's events have all of their deliveries."""
 
 from __future__ import annotations
 
-import logging
-import math
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
-from http import HTTPStatus
+from typing import Any, ClassVar
 
-from django.core.cache import cache
 from django.utils import timezone
-from redis.exceptions import RedisError
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from deliveries.audit import audit
-from deliveries.audit_report import document_of
-from subscriptions.models import Project
-from subscriptions.problems import Problem
-from subscriptions.project_view import ProjectView
-from subscriptions.strict_fields import StrictSerializer, Text, read_query
-
-logger = logging.getLogger(__name__)
+from deliveries.api.audit_serializers import AuditReportSerializer
+from deliveries.auditing.report import document_of
+from deliveries.auditing.turns import audit_in_turn
+from deliveries.costly_requests import Busy
+from subscriptions.openapi.operations import operation
+from subscriptions.rest.project_view import ProjectView
+from subscriptions.rest.rates import too_many
+from subscriptions.rest.strict_fields import StrictSerializer, Text, read_query
 
 DAYS_DEFAULT = 7
 DAYS_MAX = 31
-
-BUDGET_SECONDS = 3.0
-"""What is not judged by then is left out: some 200,000 deliveries are (docs/adr/0010)."""
-
-_REST_FACTOR = 4
-"""After counting for a second, a project waits for four."""
-
-_RUNNING_SECONDS = 15
-"""How long a process that died in the midst of it keeps its project waiting."""
-
-_place = threading.BoundedSemaphore(1)
 
 
 class AuditQuery(StrictSerializer):
@@ -51,7 +28,13 @@ class AuditQuery(StrictSerializer):
 
     unknown_message = "There is no such parameter."
 
-    since = Text(required=False)
+    since = Text(
+        required=False,
+        help_text=f"The first day, in UTC: today or at most {DAYS_MAX} days ago; "
+        f"{DAYS_DEFAULT} days, today included, if not given.",
+    )
+
+    keywords: ClassVar[dict[str, dict[str, Any]]] = {"since": {"format": "date"}}
 
     def validate_since(self, text: str) -> date:
         """Return the day, if it is one of the last `DAYS_MAX`."""
@@ -73,51 +56,20 @@ class AuditDetail(ProjectView):
 
     scopes = {"GET": "read"}
 
+    @operation(query=AuditQuery, answers={200: AuditReportSerializer})
     def get(self, request: Request, **_ids: str) -> Response:
-        """Count the days from `since` on; by default, the last seven."""
+        """Say whether every event has all of its deliveries.
+
+        Costs the database something: a project waits four times as long as the last one took, and
+        is told so with a 429.
+        """
         since = read_query(request, AuditQuery).get("since") or _days_ago(DAYS_DEFAULT - 1)
-        with _turn(self.project):
-            found = audit(project=self.project, since=since, budget_seconds=BUDGET_SECONDS)
+        try:
+            found = audit_in_turn(self.project, since=since)
+        except Busy as busy:
+            raise too_many("busy", str(busy), busy.wait_seconds) from None
         return Response(document_of(found))
 
 
 def _days_ago(days: int) -> date:
     return timezone.now().date() - timedelta(days=days)
-
-
-@contextmanager
-def _turn(project: Project) -> Iterator[None]:
-    """Hold this process's place and the project's turn; raises a 429 when either is taken.
-
-    Turns are kept in the cache. While that is away the places alone limit what audits cost.
-    """
-    if not _place.acquire(blocking=False):
-        raise _try_again(math.ceil(BUDGET_SECONDS))
-    try:
-        key = f"deliveries.audit:{project.pk}"
-        if not _ask_cache(lambda: cache.add(key, 1, _RUNNING_SECONDS)):
-            raise _try_again(math.ceil(BUDGET_SECONDS * _REST_FACTOR))
-        started_at = time.monotonic()
-        try:
-            yield
-        finally:
-            rest_seconds = _REST_FACTOR * (time.monotonic() - started_at)
-            _ask_cache(lambda: cache.set(key, 1, int(rest_seconds)))  # 0 forgets it at once
-    finally:
-        _place.release()
-
-
-def _ask_cache(question: Callable[[], bool | None]) -> bool | None:
-    try:
-        return question()
-    except (RedisError, OSError) as error:
-        logger.warning("audits are not counted, the cache does not answer: %s", error)
-        return True
-
-
-def _try_again(seconds: int) -> Problem:
-    return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "An audit takes the database some time: try again in a few seconds.",
-        headers={"Retry-After": str(seconds)},
-    )

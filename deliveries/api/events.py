@@ -1,136 +1,173 @@
-"""The route that publishes: the one that must be fast, so it parses, calls ingest, and answers."""
+"""The route of events. Publishing must be fast: most events are answered by `events_at_once`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 import msgspec
-from django.conf import settings
+from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from deliveries.backlog_limit import BacklogFull
-from deliveries.ingest import EventRefused, IdempotencyConflict, Published, publish
-from deliveries.payload import (
-    Payload,
-    PayloadRefused,
-    envelope_from_json,
-    member_at_fault,
-    payload_from_json,
-)
-from subscriptions.api_conventions import RawJSONParser
-from subscriptions.api_rates import publish_limits, too_many
-from subscriptions.field_errors import FieldError, FieldsRefused
+from deliveries.api.event_serializers import EventQuery, EventSerializer, PublishedSerializer
+from deliveries.api.events_at_once import NOT_TRIED, Tried, try_at_once
+from deliveries.api.serializers import NewEventSerializer
+from deliveries.history.events import events_of
+from deliveries.publishing.backlog_limit import BacklogFull
+from deliveries.publishing.ingest import EventRefused, IdempotencyConflict, Published, publish
+from subscriptions.idempotency_key import HEADER, REPLAYED_HEADER
 from subscriptions.ids import to_public
-from subscriptions.problems import Problem, field_problem
-from subscriptions.project_view import ProjectView
-from subscriptions.rate_store import Limit
-
-IDEMPOTENCY_HEADER = "Idempotency-Key"
+from subscriptions.openapi.operations import IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, operation
+from subscriptions.rest.conventions import RawJSONParser
+from subscriptions.rest.cursor_pages import page_response
+from subscriptions.rest.problems import Problem, field_problem
+from subscriptions.rest.project_view import ProjectView
+from subscriptions.rest.rate_store import Limit
+from subscriptions.rest.rates import (
+    check_allowed,
+    publish_limits,
+    rate_headers,
+    request_limits,
+    too_many,
+)
+from subscriptions.rest.raw_members import read_members, read_payload, read_text
+from subscriptions.rest.strict_fields import read_query
 
 
 class EventList(ProjectView):
     """`/projects/{project}/events`."""
 
     parser_classes = [RawJSONParser]
-    scopes = {"POST": "publish"}
+    scopes = {"GET": "read", "POST": "publish"}
+
+    at_once = NOT_TRIED
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer an event at once if nothing is in doubt; everything else goes the ordinary way."""
+        if request.method == "POST":
+            self.at_once = try_at_once(request, kwargs["project"])
+            if self.at_once.published is not None:
+                return self._answer_at_once(self.at_once, self.at_once.published)
+        return super().dispatch(request, *args, **kwargs)
+
+    def _answer_at_once(self, tried: Tried, published: Published) -> HttpResponse:
+        """Write what the ordinary way would write."""
+        return HttpResponse(
+            msgspec.json.encode(published_answer(published)),
+            content_type="application/json",
+            status=HTTPStatus.ACCEPTED,
+            headers=self.default_response_headers | rate_headers(tried.allowances or ()),
+        )
+
+    def check_throttles(self, request: Request) -> None:
+        """Take the request's token, unless it was taken already; go no further after a failure."""
+        if self.at_once.failure is not None:
+            raise self.at_once.failure
+        if self.at_once.allowances is None:
+            super().check_throttles(request)
+        else:
+            self.allowances = self.at_once.allowances
+            check_allowed(self.allowances)
 
     def limits(self) -> Sequence[Limit]:
         """Limit events by key and by project."""
-        return publish_limits(self.api_key)
+        if self.request.method != "POST":
+            return request_limits(self.api_key)
+        return publish_limits(self.api_key, self.kwargs["project"])
 
+    @operation(query=EventQuery, page_of=EventSerializer)
+    def get(self, request: Request, **_ids: str) -> Response:
+        """List the project's events, newest first, without their data.
+
+        Those that all of the given filters want.
+        """
+        query = read_query(request, EventQuery)
+        return page_response(
+            request,
+            events_of(self.project, query),
+            project=self.project,
+            query=query,
+            serializer=EventSerializer,
+        )
+
+    @operation(
+        name="publish_event",
+        body=NewEventSerializer,
+        answers={202: PublishedSerializer},
+        problems={
+            409: "The idempotency key was used with other content.",
+            422: "Understood, and refused: the type is archived, or unknown to a strict catalogue; "
+            "`data` does not fit its schema, or is no object where a subscription's `phrase` "
+            "format needs one.",
+        },
+        takes=[IDEMPOTENCY_KEY],
+        gives=[IDEMPOTENCY_REPLAYED],
+    )
     def post(self, request: Request, **_ids: str) -> Response:
-        """Publish an event: stored with its deliveries when this answers 202."""
+        """Publish an event.
+
+        When this answers 202 it is stored, with a delivery for each matching active subscription.
+        """
         members = read_members(request, required=("type", "data"))
         try:
             published = publish(
                 project=self.project,
                 event_type=read_text("type", members["type"]),
                 data=read_payload("data", members["data"]),
-                idempotency_key=request.headers.get(IDEMPOTENCY_HEADER),
+                idempotency_key=request.headers.get(HEADER),
             )
         except EventRefused as refusal:
             raise problem_of_event(refusal) from None
         except IdempotencyConflict as conflict:
-            raise field_problem(
-                HTTPStatus.CONFLICT, IDEMPOTENCY_HEADER, "conflict", str(conflict)
-            ) from None
+            raise field_problem(HTTPStatus.CONFLICT, HEADER, "conflict", str(conflict)) from None
         except BacklogFull as full:
             raise too_many("backlog_full", str(full), full.retry_after_seconds) from None
-        headers = {"Idempotency-Replayed": "true"} if published.is_repeat else None
-        return Response(_answer(published), status=HTTPStatus.ACCEPTED, headers=headers)
-
-
-def read_members(
-    request: Request, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-) -> dict[str, bytes]:
-    """Split a body into the JSON text of its members, unparsed; every wrong name is an error."""
-    raw = cast("bytes", request.data or b"")  # of RawJSONParser
-    try:
-        members = envelope_from_json(raw)
-    except PayloadRefused as refusal:
-        raise _problem_of_payload(member_at_fault(raw, refusal), refusal) from None
-    errors = [
-        FieldError(name, "unknown", "There is no such field.")
-        for name in members
-        if name not in required and name not in optional
-    ]
-    errors += [
-        FieldError(name, "required", "This field is required.")
-        for name in required
-        if name not in members
-    ]
-    if errors:
-        raise FieldsRefused(errors)
-    return members
-
-
-def read_text(field: str, raw: bytes) -> str:
-    """Return the string of a member's JSON text."""
-    try:
-        return _TEXT.decode(raw)
-    except msgspec.DecodeError:
-        raise FieldsRefused([FieldError(field, "invalid", "This is not a string.")]) from None
-
-
-def read_payload(field: str, raw: bytes) -> Payload:
-    """Return a member's JSON text as a payload, checked and otherwise as given."""
-    try:
-        return payload_from_json(raw, limit_bytes=settings.DISPATCHER_PAYLOAD_LIMIT_BYTES)
-    except PayloadRefused as refusal:
-        raise _problem_of_payload(field, refusal) from None
+        headers = {REPLAYED_HEADER: "true"} if published.is_repeat else None
+        return Response(published_answer(published), status=HTTPStatus.ACCEPTED, headers=headers)
 
 
 def problem_of_event(refusal: EventRefused) -> Problem:
     """Return the answer to a refused event."""
     status = _STATUS_OF_CODE.get(refusal.code, HTTPStatus.BAD_REQUEST)
-    return field_problem(status, refusal.field, refusal.code, str(refusal))
+    return Problem(status, str(refusal), errors=refusal.errors)
 
 
-def _problem_of_payload(field: str, refusal: PayloadRefused) -> Problem:
-    status = _STATUS_OF_CODE.get(refusal.code, HTTPStatus.BAD_REQUEST)
-    # A whole body that is no object is malformed; a `data` that is none is understood and refused.
-    status = HTTPStatus.BAD_REQUEST if not field else status
-    return field_problem(status, field, refusal.code, str(refusal))
+def event_answer(published: Published) -> dict[str, Any]:
+    """Return what is told of an event that is stored with others (`BatchPublishedSerializer`)."""
+    return {**_head_of(published), "matched_count": published.matched_count}
 
 
-def _answer(published: Published) -> dict[str, Any]:
+def _head_of(published: Published) -> dict[str, Any]:
     return {
         "id": to_public("evt", published.id),
         "type": published.type,
         "created_at": published.created_at.isoformat().replace("+00:00", "Z"),
-        "deliveries": [to_public("dlv", identifier) for identifier in published.delivery_ids],
     }
 
 
-_TEXT = msgspec.json.Decoder(str)
+def published_answer(published: Published) -> dict[str, Any]:
+    """Return what is told of an event that is stored (`PublishedSerializer`)."""
+    return {
+        **_head_of(published),
+        "deliveries": [to_public("dlv", identifier) for identifier in published.delivery_ids],
+        "matched": [
+            {"subscription": to_public("sub", subscription), "delivery": to_public("dlv", delivery)}
+            for subscription, delivery in zip(
+                published.subscription_ids, published.delivery_ids, strict=True
+            )
+        ],
+    }
+
 
 # Well-formed and still not acceptable; all that is not listed is malformed.
 _STATUS_OF_CODE = {
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unknown": HTTPStatus.UNPROCESSABLE_ENTITY,
     "not_an_object": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "archived": HTTPStatus.UNPROCESSABLE_ENTITY,
     "bad_example": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "schema": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "schema_too_costly": HTTPStatus.UNPROCESSABLE_ENTITY,
 }
