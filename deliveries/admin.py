@@ -20,9 +20,9 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from deliveries import history
+from deliveries.history import deliveries as history
+from deliveries.lifecycle.redelivery import NotRedeliverable, redeliver
 from deliveries.models import Attempt, Delivery, Event, IdempotencyKey
-from deliveries.redelivery import NotRedeliverable, redeliver
 from deliveries.sending.transport import Outcome
 from deliveries.subscription_admin import SubscriptionAdmin
 from subscriptions.admin_base import (

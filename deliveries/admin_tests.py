@@ -12,10 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from deliveries.history import attempts_of
-from deliveries.ingest import EventRefused, publish_test
+from deliveries.costly_requests import place
+from deliveries.history.deliveries import attempts_of
+from deliveries.lifecycle.waiting import finished
 from deliveries.models import Delivery
-from deliveries.waiting import finished, place_to_wait
+from deliveries.publishing.ingest import EventRefused, publish_test
 from subscriptions.models import Subscription
 
 WAIT_SECONDS = 6.0
@@ -35,7 +36,7 @@ def send_and_say(
         else:
             sent.append((subscription, published.delivery_ids[0]))
     wait_until = time.monotonic() + WAIT_SECONDS
-    with place_to_wait() as has_place:
+    with place() as has_place:
         for subscription, delivery_id in sent:
             patience = max(0.0, wait_until - time.monotonic()) if has_place else 0.0
             delivery = finished(delivery_id, wait_seconds=patience)

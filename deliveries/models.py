@@ -63,7 +63,7 @@ class Delivery(models.Model):
         DEACTIVATED = "deactivated", "The subscription was deactivated"
         DELETED = "deleted", "The subscription was deleted"
         BY_HAND = "by_hand", "Cancelled by hand"
-        INTERRUPTED = "interrupted", "Interrupted too often: five workers in a row stopped"
+        INTERRUPTED = "interrupted", "Interrupted too often: worker after worker stopped"
         EXPIRED = "expired", "Still unfinished when its history was pruned"
         EVENT_GONE = "event_gone", "Its event was pruned"
 
@@ -127,6 +127,14 @@ class Delivery(models.Model):
             models.Index(fields=["project", "id"], name="delivery_of_project"),
             # A subscription's history, newest first.
             models.Index(fields=["subscription", "id"], name="delivery_of_subscription"),
+            # What failed, is failing or was cancelled, among millions that were not: lists by
+            # status, outcome and status code, and recoveries. Costs nothing where all goes well.
+            models.Index(
+                fields=["project", "id"],
+                condition=Q(status__in=["failed", "cancelled"])
+                | ~Q(last_outcome__in=["", "succeeded"]),
+                name="delivery_without_success",
+            ),
         ]
         constraints: ClassVar = [
             # What is unfinished is due some time, and what is finished never is.
@@ -195,6 +203,8 @@ class IdempotencyKey(models.Model):
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    # On PostgreSQL ordered by bytes, COLLATE "C", so that a prefix is found: migration 0003. Here
+    # `db_collation` cannot say so: it would be SQLite's too, which has no collation of that name.
     key = models.CharField(max_length=255)
     content_digest = models.CharField(max_length=64, help_text="SHA-256 of type and data.")
     event_id = models.UUIDField()
@@ -207,6 +217,80 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Recovery(models.Model):
+    """Sends many again, or what was missed: goes through the ids from old to new, batch by batch.
+
+    `position` moves in the transaction of its batch, so that what was done is neither lost nor
+    done twice, whenever a worker stops.
+    """
+
+    class Kind(models.TextChoices):
+        FAILED = "failed", "Deliveries that ended without success are sent again"
+        MISSED = "missed", "Events that a subscription did not get are delivered to it"
+
+    class Status(models.TextChoices):
+        RUNNING = "running", "Under way"
+        PAUSED = "paused", "Paused by hand"
+        COMPLETED = "completed", "Everything that was found was sent again"
+        CANCELLED = "cancelled", "Ended by hand; what was sent again stays"
+        FAILED = "failed", "It cannot go on: see error"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="recoveries")
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    subscription = models.ForeignKey(
+        Subscription,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="recoveries",
+        help_text="None: failed deliveries of all subscriptions.",
+    )
+    criteria = models.JSONField(
+        default=dict, help_text="What of it is wanted, as it was asked for."
+    )
+    rate_per_second = models.PositiveIntegerField(
+        null=True, help_text="Deliveries per second at most; none: as fast as they are taken."
+    )
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.RUNNING)
+    error = models.CharField(max_length=500, blank=True, help_text="In words, for the customer.")
+    floor = models.UUIDField(help_text="The first id that is looked at.")
+    ceiling = models.UUIDField(help_text="The first id that is not looked at any more.")
+    position = models.UUIDField(null=True, help_text="The last id that was looked at.")
+    estimated_count = models.PositiveIntegerField(default=0, help_text="When it was asked for.")
+    recovered_count = models.PositiveIntegerField(default=0)
+    skipped_count = models.PositiveIntegerField(
+        default=0, help_text="Found, and no longer to be sent: subscription off, under way already."
+    )
+    next_batch_at = models.DateTimeField(
+        null=True, help_text="When running: due then, by the database's clock."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "recoveries"
+        indexes: ClassVar = [
+            # A project's recoveries, newest first.
+            models.Index(fields=["project", "id"], name="recovery_of_project"),
+            # What is due: workers look every second.
+            models.Index(
+                fields=["next_batch_at"],
+                condition=Q(next_batch_at__isnull=False),
+                name="recovery_due",
+            ),
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status="running", next_batch_at__isnull=False)
+                | (~Q(status="running") & Q(next_batch_at=None)),
+                name="recovery_due_while_running",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.status})"
 
 
 class Worker(models.Model):

@@ -20,8 +20,8 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from deliveries import switching_off
 from deliveries.admin_tests import send_and_say
+from deliveries.lifecycle import switching_off
 from subscriptions.admin_base import (
     Admin,
     ByProject,
@@ -118,12 +118,12 @@ class SubscriptionAdmin(Admin):
     _wire = ("wire_format", "repsona_fields", "signature_schemes", "uses_default_secret",
              "custom_headers")  # fmt: skip
     add_fieldsets = (
-        (None, {"fields": ("project", "url", "description", "event_types")}),
+        (None, {"fields": ("project", "url", "description", "metadata", "event_types")}),
         ("On the wire", {"fields": (*_wire, "secret")}),
         ("Failures", {"fields": ("retry_schedule",)}),
     )
     fieldsets = (
-        (None, {"fields": ("project", "url", "description", "event_types")}),
+        (None, {"fields": ("project", "url", "description", "metadata", "event_types")}),
         ("On the wire", {"fields": _wire}),
         ("Failures", {"fields": ("retry_schedule",)}),
         ("Health", {"fields": _health}),

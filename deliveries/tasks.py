@@ -7,9 +7,9 @@ from collections.abc import Callable
 from celery import shared_task
 from django.conf import settings
 
-from deliveries import partitions, pruning
-from deliveries.periodic import run_once
 from deliveries.sending import engine
+from deliveries.upkeep import partitions, pruning
+from deliveries.upkeep.periodic import run_once
 
 
 @shared_task(name="deliveries.send_due")

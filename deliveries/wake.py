@@ -26,13 +26,14 @@ _FLAG = "deliveries.wake"
 _FLAG_SECONDS = 5
 """A flag whose message was lost must not silence the next ones for long."""
 
-_UNREACHABLE = (KombuError, RedisError, OSError)
-
 
 def make_breaker() -> Breaker:
     """Make what keeps publishers from waiting for a broker that is away."""
     return Breaker(
-        logger, away="broker unreachable, workers will poll", back="broker reachable again"
+        logger,
+        errors=(KombuError, RedisError, OSError),
+        away="broker unreachable, workers will poll",
+        back="broker reachable again",
     )
 
 
@@ -46,29 +47,21 @@ def wake_on_commit() -> None:
 
 def wake_a_worker() -> None:
     """Send one wake-up unless one is on its way."""
-    if not breaker.allows():
-        return
-    try:
-        if cache.add(_FLAG, 1, _FLAG_SECONDS):
-            _send()
-        breaker.mend()
-    except _UNREACHABLE as error:
-        breaker.trip(error)
+    breaker.ask(_send_if_first, default=None)
 
 
 def acknowledge() -> None:
     """Say that a claim is about to look: what is committed from now on needs a new wake-up."""
-    if not breaker.allows():
-        return
-    try:
-        cache.delete(_FLAG)
-        breaker.mend()
-    except _UNREACHABLE as error:
-        breaker.trip(error)
+    breaker.ask(lambda: cache.delete(_FLAG), default=None)
+
+
+def _send_if_first() -> None:
+    if cache.add(_FLAG, 1, _FLAG_SECONDS):
+        _send()
 
 
 def _send() -> None:
-    """Hand the message over within a fraction of a second, or raise one of `_UNREACHABLE`."""
+    """Hand the message over within a fraction of a second, or raise what the breaker knows."""
     connection = current_app.connection_for_write(
         connect_timeout=_PATIENCE_SECONDS,
         transport_options={

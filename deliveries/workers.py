@@ -15,8 +15,8 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
+from deliveries.clock import ahead_of_database
 from deliveries.models import Worker
 from deliveries.version import VERSION
 from subscriptions.ids import new_id
@@ -59,14 +59,14 @@ class Reporter:
                 version=VERSION,
                 **state,
             )
-        self._check_clock(mine.values_list("seen_at", flat=True).get())
+        self._check_clock()
 
     def leave(self) -> None:
         """Take the row away: this worker has ended in order."""
         Worker.objects.filter(id=self._id).delete()
 
-    def _check_clock(self, database_now: datetime) -> None:
-        ahead_seconds = (timezone.now() - database_now).total_seconds()
+    def _check_clock(self) -> None:
+        ahead_seconds = ahead_of_database().total_seconds()
         is_wrong = abs(ahead_seconds) > CLOCK_LIMIT_SECONDS
         if is_wrong and not self._warned_of_clock:
             logger.warning(

@@ -16,8 +16,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from deliveries.audit import OVERDUE_AFTER, Audit, Tally, audit
-from deliveries.audit_report import document_of
+from deliveries.auditing.audit import OVERDUE_AFTER, Audit, Tally, audit
+from deliveries.auditing.report import document_of
 from subscriptions.models import Project
 
 _COUNTS = (
