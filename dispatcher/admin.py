@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from subscriptions.audit_log import Target, target_of_user
+from subscriptions.access.audit_log import Target, target_of_user
 from subscriptions.audited_admin import Audited
 
 admin.site.unregister([User, Group])

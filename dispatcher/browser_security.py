@@ -13,9 +13,10 @@ from typing import Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
-from subscriptions.problems import problem_page
+from dispatcher.error_pages import is_api
+from subscriptions.rest.problems import problem_page
 
-_PAGES: Final = (
+PAGES_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
@@ -23,9 +24,9 @@ _PAGES: Final = (
 
 # The admin's look sets styles in attributes, and its scripts evaluate the expressions in its own
 # templates. Scripts still come from files of ours only, so what a receiver answered cannot run.
-_ADMIN: Final = _PAGES.replace("script-src 'self'", "script-src 'self' 'unsafe-eval'").replace(
-    "style-src 'self'", "style-src 'self' 'unsafe-inline'"
-)
+_ADMIN: Final = PAGES_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'unsafe-eval'"
+).replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 
 _API: Final = "default-src 'none'; frame-ancestors 'none'"
 
@@ -41,7 +42,7 @@ class BrowserSecurity:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer, with the headers that browsers heed."""
         response = self._get_response(request)
-        response.headers.setdefault("Content-Security-Policy", _policy_for(request.path))
+        response.headers.setdefault("Content-Security-Policy", _policy_for(request))
         response.headers.setdefault("Permissions-Policy", _FEATURES)
         # Secrets, payloads and other people's answers: in no cache, and not behind "back".
         response.headers.setdefault("Cache-Control", "no-store")
@@ -59,8 +60,7 @@ class ApiNeedsTls:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Refuse, or go on."""
-        is_api = request.path.startswith("/api/")
-        if is_api and settings.DISPATCHER_HTTPS and not request.is_secure():
+        if is_api(request) and settings.DISPATCHER_HTTPS and not request.is_secure():
             return problem_page(
                 HTTPStatus.FORBIDDEN,
                 "Use https://; a key that was sent without TLS should be revoked.",
@@ -68,7 +68,9 @@ class ApiNeedsTls:
         return self._get_response(request)
 
 
-def _policy_for(path: str) -> str:
-    if path.startswith("/api/"):
+def _policy_for(request: HttpRequest) -> str:
+    if request.path_info == "/api/v1/docs":  # a page, and the only one there
+        return PAGES_POLICY
+    if is_api(request):
         return _API
-    return _ADMIN if path.startswith("/admin/") else _PAGES
+    return _ADMIN if request.path_info.startswith("/admin/") else PAGES_POLICY

@@ -1,11 +1,12 @@
 """The Celery app: workers that run the pump beside their tasks, and beat's schedule.
 
-`celery -A dispatcher worker -P threads -c 2`, scaled by processes, one per core; the pump is a
-thread of each, started and stopped with the worker (a bootstep).
+`celery -A dispatcher worker -P threads -c 2`, scaled by processes, one per core; the pump and the
+recoveries are threads of each, started and stopped with the worker (a bootstep).
 """
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -28,6 +29,12 @@ def keep_the_settings_logging(**_: Any) -> None:
     """Stop Celery from setting logging up: `settings.LOGGING` is for every process."""
 
 
+@signals.worker_init.connect
+def talk_to_no_other_worker(sender: Any, **_: Any) -> None:
+    """Leave out what workers tell each other: what is to be known stands in the database."""
+    sender.options |= {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+
+
 _RECORDING_SECONDS = 5.0
 """On top of the request deadline: what recording the last results may take at shutdown."""
 
@@ -37,10 +44,10 @@ _PARTITIONS_EVERY_SECONDS = 6 * 3600.0
 
 
 def _keep_partitions() -> None:
-    from deliveries import partitions
+    from deliveries import tasks
 
     try:
-        partitions.make_partitions()
+        tasks.make_partitions()
     finally:
         connection.close()  # the timer's thread's
 
@@ -50,6 +57,17 @@ def refuse_what_checks_refuse() -> None:
     refused = [message.msg for message in checks.run_checks() if message.is_serious()]
     if refused:
         raise ImproperlyConfigured(" ".join(refused))
+
+
+_COLLECT_AFTER_OBJECTS = 20_000
+"""By default it is 700, which some forty deliveries make; what they make has no cycles."""
+
+
+def _collect_garbage_seldom() -> None:
+    """Spare the garbage collector what lives as long as the process, and most of its rounds."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER_OBJECTS)
 
 
 def _end_this_worker() -> None:
@@ -70,22 +88,28 @@ class PumpStep(bootsteps.StartStopStep):
                 "The pump is a thread: start the worker with `-P threads` and scale by processes."
             )
         self._pump: Any = None
+        self._recoveries: Any = None
 
     def start(self, parent: Any) -> None:
-        """Start sending."""
-        from deliveries import partitions  # models need the app registry
+        """Start sending, and recoveries beside it."""
+        from deliveries.recoveries.thread import RecoveryThread
         from deliveries.sending.engine import start_pump
-        from subscriptions.encryption_canary import check_keys
+        from deliveries.upkeep import partitions  # models need the app registry
+        from subscriptions.secrets.encryption_canary import check_keys
 
         refuse_what_checks_refuse()
         check_keys()  # every delivery would end failed
         partitions.make_partitions()
+        _collect_garbage_seldom()
         self._pump = start_pump(on_crash=_end_this_worker)
+        self._recoveries = RecoveryThread()
+        self._recoveries.start()
         parent.timer.call_repeatedly(_PARTITIONS_EVERY_SECONDS, _keep_partitions)
 
     def close(self, _parent: Any) -> None:
         """Claim nothing more, at once."""
         if self._pump:
+            self._recoveries.stop()
             self._pump.stop()
 
     def stop(self, _parent: Any) -> None:
@@ -93,8 +117,10 @@ class PumpStep(bootsteps.StartStopStep):
         from deliveries.sending.engine import stop_pump
 
         if self._pump:
+            self._recoveries.stop()
             patience = settings.DISPATCHER_REQUEST_DEADLINE_SECONDS + _RECORDING_SECONDS
             stop_pump(self._pump, timeout_seconds=patience)
+            self._recoveries.join(_RECORDING_SECONDS)
             self._pump = None
 
     terminate = stop  # type: ignore[assignment]  # the parameter is only named otherwise

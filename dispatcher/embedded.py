@@ -26,11 +26,11 @@ from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from deliveries import partitions
 from deliveries.sending.engine import is_pump_running
+from deliveries.upkeep import partitions
 from dispatcher.celery import app
 from dispatcher.web_server import WebServer
-from subscriptions import encryption_canary
+from subscriptions.secrets import encryption_canary
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Embedded:
             get_wsgi_application(),
             host=HOST,
             port=settings.DISPATCHER_PORT,
-            body_limit_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+            body_limit_bytes=settings.DISPATCHER_BATCH_LIMIT_BYTES,  # the largest of any route
         )
         self._is_worker_ready = threading.Event()
         self._worker = app.WorkController(

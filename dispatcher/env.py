@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from environs import Env, EnvError
 
 from deliveries.sending.egress_proxy import EgressProxy, parse_egress_proxy
-from subscriptions.address_guard import IPNetwork
+from subscriptions.guard.address_guard import IPNetwork
 
 env = Env()
 
@@ -79,9 +79,9 @@ def make_directory(name: str, path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EnvError(f'Environment variable "{name}" invalid: {error}') from error
+        raise _invalid(name, str(error)) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise EnvError(f'Environment variable "{name}" invalid: {path} is not writable')
+        raise _invalid(name, f"{path} is not writable")
 
 
 def heartbeat_file(name: str) -> Path | None:
@@ -89,10 +89,7 @@ def heartbeat_file(name: str) -> Path | None:
     value = env.str(name, "")
     path = Path(value)
     if value and (not path.is_absolute() or not os.access(path.parent, os.W_OK | os.X_OK)):
-        raise EnvError(
-            f'Environment variable "{name}" invalid: write an absolute path in a directory that '
-            "can be written to"
-        )
+        raise _invalid(name, "write an absolute path in a directory that can be written to")
     return path if value else None
 
 
@@ -117,16 +114,17 @@ def egress_proxy(name: str) -> EgressProxy | None:
     try:
         return parse_egress_proxy(value) if value else None
     except ValueError as error:  # it may hold a password, and is not repeated
-        raise EnvError(f'Environment variable "{name}" invalid: {error}') from None
+        raise _invalid(name, str(error)) from None
 
 
 def secret_key(name: str) -> str:
     """Read what signs sessions: fifty characters or more, at least ten of them different."""
     key: str = env.str(name)
     if len(key) < _SECRET_KEY_CHARACTERS or len(set(key)) < _SECRET_KEY_DIFFERENT:
-        raise EnvError(
-            f'Environment variable "{name}" invalid: take {_SECRET_KEY_CHARACTERS} random '
-            "characters or more, such as `openssl rand -hex 32` prints"
+        raise _invalid(
+            name,
+            f"take {_SECRET_KEY_CHARACTERS} random characters or more, such as "
+            "`openssl rand -hex 32` prints",
         )
     return key
 
@@ -134,14 +132,14 @@ def secret_key(name: str) -> str:
 def refuse_outside_of_the_demo(*, debug: bool, hosts: list[str]) -> None:
     """Stop the start where production is set up as only the demo may be."""
     if debug:
-        raise EnvError(
-            'Environment variable "DISPATCHER_DEBUG" invalid: with DATABASE_URL error pages must '
-            "not show code and values"
+        raise _invalid(
+            name="DISPATCHER_DEBUG",
+            why="with DATABASE_URL error pages must not show code and values",
         )
     if open_to_all := [host for host in hosts if host.strip(".") in {"", "*"}]:
-        raise EnvError(
-            f'Environment variable "DISPATCHER_ALLOWED_HOSTS" invalid: {open_to_all[0]!r} would '
-            "allow every name; list those of this site"
+        raise _invalid(
+            name="DISPATCHER_ALLOWED_HOSTS",
+            why=f"{open_to_all[0]!r} would allow every name; list those of this site",
         )
 
 
@@ -156,3 +154,8 @@ def read_or_create_key_file(path: Path, make_key: Callable[[], str]) -> str:
         key = make_key()
         file.write(key + "\n")
     return key
+
+
+def _invalid(name: str, why: str) -> EnvError:
+    """Say it as `environs` does of what its parsers refuse."""
+    return EnvError(f'Environment variable "{name}" invalid: {why}')

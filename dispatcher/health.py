@@ -21,9 +21,9 @@ from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError, ResponseError
 
-from deliveries.backlog import oldest_overdue_seconds
+from deliveries.figures.backlog import oldest_overdue_seconds
 from deliveries.models import Worker
-from deliveries.partitions import days_covered_ahead
+from deliveries.upkeep.partitions import days_covered_ahead
 from deliveries.workers import LIVING_SECONDS, living_workers
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def healthz(_request: HttpRequest) -> JsonResponse:
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
     """Say whether this process has what it needs; 503 when something required is missing."""
-    checks = {**_database_checks(), "broker": _check_broker(), "cache": _check_cache()}
+    checks = readiness_checks()
     is_ready = all(check.is_ok for check in checks.values() if check.is_required)
     return JsonResponse(
         {
@@ -70,6 +70,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     )
 
 
+def readiness_checks() -> dict[str, Check]:
+    """Look at everything once; takes a few seconds at most, whatever is away."""
+    return {**_database_checks(), "broker": _check_broker(), "cache": _check_cache()}
+
+
 def _shown(check: Check) -> dict[str, object]:
     return {"ok": check.is_ok, "required": check.is_required, "detail": check.detail}
 
@@ -78,7 +83,7 @@ def _database_checks() -> dict[str, Check]:
     """Ask the database in one short transaction; when it is away, all of it is red."""
     try:
         with transaction.atomic():
-            _limit_query_time()
+            limit_query_time()
             days = days_covered_ahead()
             waited_seconds = oldest_overdue_seconds()
             workers = list(living_workers())
@@ -111,7 +116,8 @@ def _worker_checks(workers: Sequence[Worker]) -> dict[str, Check]:
     }
 
 
-def _limit_query_time() -> None:
+def limit_query_time() -> None:
+    """Let PostgreSQL give up statements of this transaction that take too long."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(f"SET LOCAL statement_timeout = {_QUERY_TIMEOUT_MS:d}")

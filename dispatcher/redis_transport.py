@@ -8,19 +8,24 @@ content. Chosen by `CELERY_BROKER_TRANSPORT`. Losing a message is harmless: work
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
-from redis.exceptions import DataError
+from redis.exceptions import DataError, RedisError
 
 logger = logging.getLogger(__name__)
 
 _MALFORMED = (AttributeError, DataError, LookupError, RecursionError, TypeError, ValueError)
 """What reading a strange message raises in kombu and Celery. Errors of the connection are not among
 them, but for `KeyError`: kombu means its own table of sockets by it, which is not read here."""
+
+
+_PAUSE_SECONDS = 1.0
+"""Before a worker connects again to a Redis that lets it in and then refuses to be written."""
 
 
 class Channel(redis.Channel):
@@ -57,6 +62,15 @@ class Transport(redis.Transport):
     """Drops what is JSON but no message; it is not in the list of unacknowledged ones yet."""
 
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Begin to poll; if Redis refuses the first command, close what nobody else would."""
+        try:
+            super().register_with_event_loop(connection, loop)
+        except RedisError:
+            self.close_connection(connection)
+            time.sleep(_PAUSE_SECONDS)
+            raise
 
     def _deliver(self, message: Any, queue: str | None) -> None:
         try:

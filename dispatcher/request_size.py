@@ -10,7 +10,8 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from subscriptions.problems import content_too_large, problem_page
+from dispatcher.error_pages import is_api
+from subscriptions.rest.problems import content_too_large, problem_page
 
 
 class RequestSize:
@@ -21,14 +22,21 @@ class RequestSize:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Refuse, or go on."""
-        limit_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        limit_bytes = _limit_bytes(request)
         if _announced_bytes(request) <= limit_bytes:
             return self._get_response(request)
         problem = content_too_large(limit_bytes)
         sentence = str(problem.detail)
-        if request.path.startswith("/api/"):
+        if is_api(request):
             return problem_page(problem.status_code, sentence, problem.errors)
         return HttpResponse(sentence, status=problem.status_code, content_type="text/plain")
+
+
+def _limit_bytes(request: HttpRequest) -> int:
+    is_batch = is_api(request) and request.path_info.endswith("/events/batch")
+    name = "DISPATCHER_BATCH_LIMIT_BYTES" if is_batch else "DATA_UPLOAD_MAX_MEMORY_SIZE"
+    limit_bytes: int = getattr(settings, name)
+    return limit_bytes
 
 
 def _announced_bytes(request: HttpRequest) -> int:

@@ -16,6 +16,7 @@ from django.core.management.utils import get_random_secret_key
 from django.templatetags.static import static
 from environs import validate
 
+from dispatcher.api_description import API_DESCRIPTION, SWAGGER_UI_FOLDER
 from dispatcher.env import (
     database,
     dns_servers,
@@ -87,6 +88,16 @@ DISPATCHER_AUDIT_RETENTION_DAYS = env.int(
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * DISPATCHER_PAYLOAD_LIMIT_BYTES + 64 * 1024
 """Bytes of a request body that are read: white space and the envelope come on top of a payload."""
 
+DISPATCHER_BATCH_LIMIT_BYTES = max(
+    DATA_UPLOAD_MAX_MEMORY_SIZE,
+    env.int(
+        "DISPATCHER_BATCH_LIMIT_BYTES",
+        4 * 1024**2,
+        validate=validate.Range(min=1, max=64 * 1024**2),
+    ),
+)
+"""The same of a batch of events: a thousand of 1 KiB fit, with their envelopes, three times."""
+
 DISPATCHER_UNFINISHED_LIMIT = env.int(
     "DISPATCHER_UNFINISHED_LIMIT", 1_000_000, validate=validate.Range(min=0, max=1_000_000_000)
 )
@@ -112,9 +123,12 @@ DISPATCHER_RATE_REDIS_URL = REDIS_URL
 
 SQLITE_FILE = DATA_DIR / "dispatcher.sqlite3"
 _POSTGRES_OPTIONS = (
-    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+    "-c statement_timeout=30s -c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
 )
 """An open snapshot slows every claim, and a waiter behind a lock must not hang for ever."""
+
+_POSTGRES_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3}
+"""Seconds and probes: a server that went without a word is noticed before a statement meets it."""
 
 
 def _database() -> dict[str, Any]:
@@ -130,9 +144,13 @@ def _database() -> dict[str, Any]:
             },
         }
     postgres = database("DATABASE_URL")
+    postgres["ENGINE"] = "dispatcher.postgresql"
     options = postgres.setdefault("OPTIONS", {})
     options.setdefault("options", _POSTGRES_OPTIONS)
     options.setdefault("connect_timeout", 5)
+    for name, value in _POSTGRES_KEEPALIVES.items():
+        options.setdefault(name, value)
+    options.setdefault("prepare_threshold", 5)  # of what binds on the server: publishing
     return postgres
 
 
@@ -178,6 +196,9 @@ CELERY_TASK_DEFAULT_QUEUE = "deliveries"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+"""Whoever can write to Redis could stop workers by it; and while Redis refuses to be written, what
+a worker cannot delete there keeps its connections open, more with every reconnect."""
 DISPATCHER_HOUSEKEEPING_EVERY = timedelta(hours=1)
 """How often old history is dropped and partitions are made; once, however many beats there are."""
 
@@ -192,7 +213,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 10
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "dispatcher.redis_cache.RedisCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": _SHORT_TIMEOUTS,
     }
@@ -231,6 +252,9 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "projects-page"
+LOGOUT_REDIRECT_URL = "sign-in"
 SESSION_COOKIE_AGE = 12 * 3600
 """Seconds: a working day. Signing in again is cheaper than a forgotten session."""
 
@@ -243,24 +267,28 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",  # its command writes docs/reference/openapi.yaml
     "subscriptions",
     "deliveries",
     "dispatcher",
 ]
 MIDDLEWARE = [
-    "subscriptions.request_context.RequestContext",
+    "subscriptions.access.request_context.RequestContext",
     "dispatcher.browser_security.ApiNeedsTls",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dispatcher.browser_security.BrowserSecurity",
     "dispatcher.request_size.RequestSize",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "dispatcher.page_language.PageLanguage",
+    "dispatcher.portal.Portal",  # before what reads cookies
+    "dispatcher.page_middleware.PageSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "dispatcher.page_middleware.PageLogins",
+    "dispatcher.page_middleware.PageMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+MESSAGE_STORAGE = "dispatcher.portal_messages.storage_for"
 ROOT_URLCONF = "dispatcher.urls"
 WSGI_APPLICATION = "dispatcher.wsgi.application"
 APPEND_SLASH = True  # for the admin; the REST API has no trailing slashes
@@ -273,6 +301,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
             ],
@@ -280,6 +309,7 @@ TEMPLATES = [
     },
 ]
 STATIC_URL = "static/"
+STATICFILES_DIRS = [("swagger-ui", SWAGGER_UI_FOLDER)]
 STATIC_ROOT = env.path("DISPATCHER_STATIC_ROOT", BASE_DIR / "var" / "static")
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -294,6 +324,7 @@ UNFOLD = {  # the admin's look
     "SITE_SYMBOL": "outbox",
     "SITE_URL": None,
     "LOGIN": {"form": "dispatcher.login_throttle.LoginForm"},
+    "SIDEBAR": {"navigation": "dispatcher.system_page.navigation"},
     "SITE_FAVICONS": [
         {
             "rel": "icon",
@@ -313,26 +344,39 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("ja", "Japanese")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = DISPATCHER_HTTPS
 TIME_ZONE = "UTC"
 USE_TZ = True
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["subscriptions.api_conventions.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["subscriptions.api_conventions.HasScope"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "subscriptions.api_conventions.AlwaysJSON",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["subscriptions.api_conventions.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "subscriptions.problems.problem_response",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["subscriptions.rest.conventions.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["subscriptions.rest.conventions.HasScope"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "subscriptions.rest.conventions.AlwaysJSON",
+    "DEFAULT_RENDERER_CLASSES": ["subscriptions.rest.exact_json.ExactJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["subscriptions.rest.conventions.StrictJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "subscriptions.openapi.schema.ApiSchema",
+    "EXCEPTION_HANDLER": "subscriptions.rest.problems.problem_response",
     "UNAUTHENTICATED_USER": None,
     "UNICODE_JSON": True,
 }
 
+SPECTACULAR_SETTINGS = API_DESCRIPTION
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "subscriptions.request_context.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "subscriptions.access.request_context.RequestIdFilter"}},
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} {message}{request_note}", "style": "{"}
+        "line": {
+            "class": "subscriptions.access.request_context.LineFormatter",
+            "format": "{asctime} {levelname} {name} {message}{request_note}",
+            "style": "{",
+        }
     },
     "handlers": {
         "console": {

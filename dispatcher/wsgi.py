@@ -12,7 +12,7 @@ application = get_wsgi_application()
 def _check_keys() -> None:
     from django.db import connection  # the app registry comes first
 
-    from subscriptions.encryption_canary import check_keys
+    from subscriptions.secrets.encryption_canary import check_keys
 
     try:
         check_keys()

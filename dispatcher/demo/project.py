@@ -17,11 +17,11 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from deliveries.ingest import publish
-from subscriptions.api_keys import make_key
+from deliveries.publishing.ingest import publish
+from subscriptions.access.api_keys import make_key
+from subscriptions.access.project_scope import subscriptions_of
+from subscriptions.access.projects import create_project
 from subscriptions.models import Member, Project
-from subscriptions.project_scope import subscriptions_of
-from subscriptions.projects import create_project
 from subscriptions.subscription_changes import change_subscription, create_subscription
 
 SLUG = "demo"

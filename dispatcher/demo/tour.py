@@ -20,9 +20,9 @@ from deliveries.models import Attempt, Delivery
 from deliveries.sending.transport import Outcome
 from dispatcher.demo import project
 from dispatcher.demo.inbox import inbox
+from subscriptions.access.project_scope import subscriptions_of
 from subscriptions.field_errors import FieldsRefused
 from subscriptions.models import ApiKey, Project
-from subscriptions.project_scope import subscriptions_of
 
 _PATIENCE_SECONDS = 10.0
 """A request has five seconds, and everything here takes milliseconds unless something is wrong."""
@@ -138,6 +138,7 @@ def site() -> str:
 
 def _first_welcome(credentials: project.Credentials) -> list[str]:
     return [
+        f"Pages    {site()}/",
         f"Inbox    {site()}/demo/inbox/",
         f"Admin    {site()}/admin/",
         f"Login    {project.LOGIN}, password {credentials.password or '(the one it has)'}",
@@ -175,7 +176,7 @@ def where_to_log_in() -> list[str]:
     else:
         name = login.get_username()
         how = f"{name} (new password: {_manage(f'changepassword {name}')})"
-    lines = [f"Admin    {site()}/admin/", f"Login    {how}"]
+    lines = [f"Pages    {site()}/", f"Admin    {site()}/admin/", f"Login    {how}"]
     if not Project.objects.exists():
         lines.append(f"Project  none yet: {_manage('create_project NAME')}")
     return lines

@@ -16,9 +16,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dispatcher.demo.inbox import BODY_LIMIT_BYTES, Received, cut_headers, inbox
 from dispatcher.demo.verify import SIGNATURE_HEADERS, VERIFIERS, NotVerified, verify
-from subscriptions.encryption import decrypt
 from subscriptions.models import SigningSecret
-from subscriptions.signing_secrets import live_secrets
+from subscriptions.secrets.encryption import decrypt
+from subscriptions.secrets.signing_secrets import live_secrets
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"

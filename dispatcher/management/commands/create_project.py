@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from subscriptions.acting import acting_as, command_user
-from subscriptions.api_keys import make_key
-from subscriptions.projects import create_project
+from subscriptions.access.acting import acting_as, command_user
+from subscriptions.access.api_keys import make_key
+from subscriptions.access.projects import create_project
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""PostgreSQL as the dispatcher uses it; Django looks for `base.DatabaseWrapper` here."""
