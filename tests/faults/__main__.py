@@ -44,7 +44,9 @@ def main() -> int:
     broken = [row for row in rows if not row.holds]
     say(f"{len(rows)} rows, {len(broken)} broken, {time.monotonic() - began:.0f} s")
     if arguments.write:
-        arguments.write.write_text(page(rows))
+        is_part = bool(arguments.only or arguments.engine) and arguments.write.exists()
+        earlier = arguments.write.read_text() if is_part else ""
+        arguments.write.write_text(page(rows, earlier=earlier))
     return 1 if broken else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,14 +47,16 @@ class Database(Protocol):
         """Count the product's connections."""
 
 
-class _Reader:
+class _Reader(ABC):
     """The reading, but for how a query is run and how the two dialects differ."""
 
     overdue: str
+    """SQL for how many seconds a delivery is overdue."""
     placeholder: str
 
+    @abstractmethod
     def query(self, sql: str, *parameters: Any) -> Sequence[tuple[Any, ...]]:
-        raise NotImplementedError
+        """Run a query in the database's own dialect; return its rows."""
 
     def subscriptions(self, slug: str) -> list[SubscriptionRow]:
         rows = self._ask(_SUBSCRIPTIONS, slug)

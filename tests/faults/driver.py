@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -64,8 +64,13 @@ class Tally:
     @property
     def p99_seconds(self) -> float:
         """What 99 of 100 requests took at most."""
-        ranked = sorted(self.seconds)
-        return ranked[int(0.99 * (len(ranked) - 1))] if ranked else 0.0
+        return p99(self.seconds)
+
+
+def p99(seconds: Iterable[float]) -> float:
+    """Return what 99 of 100 took at most; 0 where there are none."""
+    ranked = sorted(seconds)
+    return ranked[int(0.99 * (len(ranked) - 1))] if ranked else 0.0
 
 
 class Driver:
@@ -81,6 +86,7 @@ class Driver:
         limit: int | None = None,
     ) -> None:
         self.tally = Tally()
+        self.per_second = per_second
         self._name = uuid4().hex[:8]
         self._project = project
         self._data = data

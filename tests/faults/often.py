@@ -1,6 +1,6 @@
 """The product's settings with all periodic work due every second: the rig's patience is short.
 
-`DJANGO_SETTINGS_MODULE=tests.faults.often`; only F24, F28 and F44 start processes with it.
+`DJANGO_SETTINGS_MODULE=tests.faults.often`; only F24 and F28 start processes with it.
 """
 
 from datetime import timedelta

@@ -17,8 +17,8 @@ def make(count: int) -> None:
     """Insert them for the first subscription there is."""
     from django.utils import timezone
 
-    from deliveries import partitions
     from deliveries.models import Delivery, Event
+    from deliveries.upkeep import partitions
     from subscriptions.ids import first_id_of
     from subscriptions.models import Subscription
 

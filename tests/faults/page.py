@@ -17,9 +17,9 @@ What happens to acknowledged events while something breaks. Each row is one run 
 by the run:
 
     make faults                # all of it, about half an hour
-    make faults ONLY=F1,F9     # some rows
+    make faults ONLY=F1,F9     # some rows again; the others stay
 
-Measured {when} with Python {python}, {cores} cores, leases of {lease} s (the default is 30).
+Measured with Python {python}, {cores} cores, leases of {lease} s (the default is 30).
 
 *N*: deliveries. *lost*: acknowledged with 202, and not received or not ended. *duplicates*:
 receipts answered with 2xx beyond the first of a delivery; *bound*: how many the fault allows (what
@@ -34,12 +34,12 @@ connections are back where they were.
 """
 
 
-def page(rows: Sequence[Row]) -> str:
-    """Return the page."""
+def page(rows: Sequence[Row], *, earlier: str = "") -> str:
+    """Return the page; of an `earlier` one the rows that were not measured again are kept."""
     introduction = _INTRODUCTION.format(
-        when=datetime.now(UTC).strftime("%Y-%m-%d"),
         python=platform.python_version(),
         cores=os.cpu_count(),
         lease=LEASE_SECONDS,
     )
-    return introduction + markdown(rows)
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    return introduction + markdown(rows, when=today, earlier=earlier)

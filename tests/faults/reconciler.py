@@ -24,6 +24,9 @@ SLACK = 0.10
 _SLACK_KB, _SLACK_COUNT = 8 * 1024, 4
 """A tenth of little is noise: an allocator's arena, a connection that is just being closed."""
 
+RESENT_AT_ONCE = 2
+"""Interruptions in a row after which a delivery goes out as soon as its lease ends (ADR 15)."""
+
 _Place = tuple[str, str]
 """Which event, at which path."""
 
@@ -164,12 +167,17 @@ def recovery_seconds(evidence: Evidence, *, over_at: float) -> float:
 
 
 def slowest_resend_seconds(attempts: Iterable[AttemptRow]) -> float:
-    """Return the longest time from the start of an interrupted attempt to the next one's start."""
+    """Return the longest time from the start of an interrupted attempt to the next one's start.
+
+    The third in a row is followed by a pause, which is meant, and is left out with those after it.
+    """
     slowest = 0.0
     for own in _by_delivery(attempts).values():
         ordered = sorted(own, key=lambda attempt: attempt.number)
+        in_a_row = 0
         for attempt, successor in itertools.pairwise(ordered):
-            if attempt.outcome == "interrupted":
+            in_a_row = in_a_row + 1 if attempt.outcome == "interrupted" else 0
+            if 1 <= in_a_row <= RESENT_AT_ONCE:
                 gap = (successor.started_at - attempt.started_at).total_seconds()
                 slowest = max(slowest, gap)
     return slowest

@@ -31,6 +31,8 @@ WARM_UP_THREADS = 32
 _TOLD = 5
 """Sentences of one kind that a broken row shows."""
 
+_MADE_TOGETHER = 16
+
 _numbers = itertools.count(1)
 
 
@@ -41,7 +43,7 @@ def running_stack(engine: str, *, warm_up_events: int = 400) -> Iterator[Stack]:
     stack: Stack = ProductionStack(folder) if engine == "postgres" else EmbeddedStack(folder)
     try:
         stack.start()
-        stack.bystander = make_project(stack, "bystander")
+        stack.bystander = make_project(stack)
         publish_beside(stack, events=warm_up_events, threads=WARM_UP_THREADS)
         yield stack
     finally:
@@ -55,7 +57,7 @@ def publish_beside(stack: Stack, *, events: int, threads: int = 4) -> None:
     """Publish in the bystander's project, and wait until it has been delivered.
 
     A first time, so that what is held later is compared with processes at work; before and after
-    a fault, because a worker lets go of idle connections only when it works.
+    a fault, so that both times connections are as old.
     """
     assert stack.bystander
     driver = Driver(stack.bystander, per_second=1000, threads=threads, limit=events)
@@ -76,8 +78,9 @@ def run(fault: Fault, stack: Stack, *, runs: int | None = None, scale: float = 1
     began = time.monotonic()
     before: dict[str, Usage] = {}
     if compares:
-        publish_beside(stack, events=20)
-        before = held_by(stack)
+        # As many at once as any fault has: threads and connections that are made once are there.
+        publish_beside(stack, events=200, threads=WARM_UP_THREADS)
+        before = held_at_rest(stack)
     scene = set_scene(fault, stack, runs=runs)
     scene.scale = scale
     try:
@@ -91,7 +94,8 @@ def run(fault: Fault, stack: Stack, *, runs: int | None = None, scale: float = 1
         scene.problems += _ended(stack)
         scene.driver.abandon()
         scene.receiver.forget()
-        return replace(blank, problems=tuple(scene.problems), seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        return replace(blank, has_figures=False, problems=tuple(scene.problems), seconds=seconds)
     evidence = gather(scene)
     for check in scene.later:
         check(evidence)
@@ -100,10 +104,13 @@ def run(fault: Fault, stack: Stack, *, runs: int | None = None, scale: float = 1
     return replace(_judged(blank, scene, evidence), seconds=time.monotonic() - began)
 
 
-def make_project(stack: Stack, name: str, behaviour: Behaviour = AT_ONCE) -> Project:
-    """Make a project with two subscriptions to everything, at `/{project}/a` and `/{project}/b`."""
-    made = json.loads(stack.manage("create_project", name, "--allow-http", "--json"))
-    project = Project(made["project"], made["api_key"], stack.site)
+def make_project(stack: Stack, behaviour: Behaviour = AT_ONCE) -> Project:
+    """Set up a project: two subscriptions to everything, at `/{project}/a` and `/{project}/b`."""
+    if not stack.spare:
+        names = [f"rig {next(_numbers)}" for _ in range(_MADE_TOGETHER)]
+        made = json.loads(stack.run("tests.faults.projects", *names))
+        stack.spare += [Project(slug, key, stack.site) for slug, key in reversed(made)]
+    project = stack.spare.pop()
     for path in ("/a", "/b"):
         subscribe(stack, project, f"/{project.slug}{path}", behaviour)
     return project
@@ -111,8 +118,7 @@ def make_project(stack: Stack, name: str, behaviour: Behaviour = AT_ONCE) -> Pro
 
 def set_scene(fault: Fault, stack: Stack, *, runs: int | None = None) -> Scene:
     """Make a project of the fault's own, and a driver that is ready to start."""
-    name = f"{fault.id} {stack.engine} {next(_numbers)}"
-    project = make_project(stack, name, fault.behaviour)
+    project = make_project(stack, fault.behaviour)
     driver = Driver(project, per_second=fault.per_second)
     paths = {f"/{project.slug}/a", f"/{project.slug}/b"}
     return Scene(stack, project, driver, runs=runs or fault.runs, must_succeed=paths)
@@ -161,10 +167,15 @@ def held_by(stack: Stack) -> dict[str, Usage]:
 def _grown(before: dict[str, Usage], stack: Stack) -> list[str]:
     """Give connections and caches time to go; what is still held then has grown."""
     until = time.monotonic() + 4 * IDLE_SECONDS
-    while (found := growth(before, held_by(stack))) and time.monotonic() < until:
-        time.sleep(IDLE_SECONDS)
+    while (found := growth(before, held_at_rest(stack))) and time.monotonic() < until:
         publish_beside(stack, events=20)
     return found
+
+
+def held_at_rest(stack: Stack) -> dict[str, Usage]:
+    """Measure what is held once the receivers' idle connections are closed."""
+    time.sleep(IDLE_SECONDS)
+    return held_by(stack)
 
 
 def _ended(stack: Stack) -> list[str]:

@@ -19,8 +19,14 @@ from tests.faults.processes import Program
 from tests.faults.receipts import Behaviour, Receipt, Receiver
 from tests.faults.stack import EmbeddedStack, ProductionStack, Stack, eventually
 
+SHARED_SECONDS = 1.5
+"""After which each worker has some of what is due: it looks once a second, woken or not."""
+
 SETTLE_SECONDS = 120.0
 """After the fault, by when every delivery has to have ended."""
+
+PAUSES_SECONDS = 720.0
+"""What five interruptions in a row cost at most, leases included; a sixth has no time to happen."""
 
 
 @dataclass(slots=True)
@@ -118,11 +124,25 @@ class Scene:
         time.sleep(max(1.0, seconds * self.scale))
 
     def wait_until_busy(self, deliveries: int = 5) -> None:
-        """Wait until workers hold some deliveries."""
+        """Wait until workers hold some deliveries, each of them: the first may all be with one."""
         eventually(
             lambda: self.in_flight() >= deliveries,
             f"{deliveries} deliveries in flight",
             within_seconds=30,
+        )
+        time.sleep(SHARED_SECONDS)
+
+    def wait_out_pauses(self) -> None:
+        """End the fault, and wait for what it interrupted again and again.
+
+        The third interruption in a row, and each after it, is followed by a pause (ADR 15).
+        """
+        self.over()
+        self.driver.finish()
+        eventually(
+            lambda: self.unfinished() == 0,
+            "what was interrupted again and again is sent",
+            within_seconds=PAUSES_SECONDS,
         )
 
     def settle(self) -> None:

@@ -16,11 +16,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from celery import Celery
 from cryptography.fernet import Fernet
-from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from tests.dns_stub import DnsStub
@@ -63,14 +62,16 @@ class Stack(Protocol):
     """What sends; in the embedded home that is the one process."""
     bystander: Project | None
     """A project that no fault is about; it must notice nothing."""
+    spare: list[Project]
+    """Projects that were made together and that no run has used."""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
     def mend(self) -> None:
         """Bring everything back that a fault left stopped, frozen or changed."""
 
-    def manage(self, *arguments: str) -> str:
-        """Run a `manage.py` command; return what it printed."""
+    def run(self, *module: str) -> str:
+        """Run a Python module to its end; return what it printed."""
 
     def programs(self) -> list[Program]:
         """Return the product's own processes."""
@@ -92,6 +93,7 @@ def _environment(folder: Path, more: dict[str, str]) -> dict[str, str]:
         "DISPATCHER_DEMO": "false",
         "DISPATCHER_HTTPS": "false",
         "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",  # as the image does
         **more,
     }
 
@@ -104,6 +106,7 @@ class ProductionStack:
 
     def __init__(self, folder: Path, *, workers: int = 2, **more: str) -> None:
         folder.chmod(0o711)  # PostgreSQL may run as another user
+        self.spare: list[Project] = []
         self._folder = folder
         (folder / "static").mkdir()
         self.postgres = Postgres(folder / "pg")
@@ -120,7 +123,7 @@ class ProductionStack:
         self.celery = Celery("rig", broker=self.redis.url)
         self._port = free_port()
         self.site = f"http://127.0.0.1:{self._port}"
-        self.web = self.web_program("dispatcher.wsgi:application")
+        self.web = self.web_program("dispatcher.wsgi:application", port=self._port)
         self.beat = self.program("beat", "celery", "-A", "dispatcher", "beat")
         self.workers = [self.worker(f"worker{number}") for number in range(1, workers + 1)]
 
@@ -133,24 +136,26 @@ class ProductionStack:
             folder=self._folder,
         )
 
-    def web_program(self, application: str) -> Program:
-        """Make the web server."""
-        place = ("--host", "127.0.0.1", "--port", str(self._port))
+    def web_program(self, application: str, *, port: int) -> Program:
+        """Make a web server; it is called `web`, or by its port where it is not the stack's own."""
+        place = ("--host", "127.0.0.1", "--port", str(port))
         size = ("--workers", "2", "--blocking-threads", "8", "--workers-kill-timeout", "12")
         options = ("--interface", "wsgi", "--no-ws", "--respawn-failed-workers", *place, *size)
-        return self.program("web", "granian", *options, application)
+        name = "web" if port == self._port else f"web{port}"
+        return self.program(name, "granian", *options, application)
 
     def worker(self, name: str, *module: str, **more: str) -> Program:
         """Make a worker; `module` replaces Celery's own command by one of the rig's."""
         command = module or ("celery", "-A", "dispatcher")
         arguments = ("worker", "-P", "threads", "-c", "2", "-n", f"{name}@rig")
-        return self.program(name, *command, *arguments, **more)
+        sign = {"DISPATCHER_HEARTBEAT_FILE": str(self._sign_of_life(name))}
+        return self.program(name, *command, *arguments, **sign | more)
 
     def start(self) -> None:
         """Start all of it and wait until it is ready."""
         self.postgres.start()
         self.redis.start()
-        self.manage("migrate", "--verbosity", "0")
+        self.run("django", "migrate", "--verbosity", "0")
         self.receiver.start()
         self.web.start()
         self.beat.start()
@@ -176,32 +181,41 @@ class ProductionStack:
         eventually(lambda: is_up(self.site), "the web answers", within_seconds=START_SECONDS)
         for worker in self.workers:
             self.wait_until_sending(worker)
+        self.wait_until_consuming()
 
     def wait_until_sending(self, worker: Program) -> None:
-        """Wait until a worker has started all its parts, the pump among them."""
+        """Wait for a worker's next sign of life: its pump is at work."""
+        sign, asked_at = self._sign_of_life(worker.name), time.time()
 
-        def answers() -> bool:
+        def has_moved() -> bool:
             if not worker.is_running:
                 raise DidNotHappen(f"{worker.name} ended:\n{worker.said()[-2000:]}")
-            try:
-                with self.celery.connection() as broker:  # a new one: Redis may have been away
-                    return bool(
-                        self.celery.control.ping(
-                            destination=[f"{worker.name}@rig"], timeout=0.5, connection=broker
-                        )
-                    )
-            except (KombuError, RedisError, OSError):
-                return False
+            return sign.exists() and sign.stat().st_mtime > asked_at
 
-        eventually(answers, f"{worker.name} sends", within_seconds=START_SECONDS)
+        eventually(has_moved, f"{worker.name} sends", within_seconds=START_SECONDS)
+
+    def wait_until_consuming(self) -> None:
+        """Wait until as many clients of Redis wait for messages as there are workers."""
+
+        def wait_for_messages() -> bool:
+            try:
+                clients = self.redis.client().client_list()
+            except RedisError:
+                return False
+            return sum(client["cmd"] == "brpop" for client in clients) >= len(self.workers)
+
+        eventually(wait_for_messages, "the workers consume", within_seconds=START_SECONDS)
+
+    def _sign_of_life(self, name: str) -> Path:
+        return self._folder / f"{name}.heartbeat"
 
     def send_task(self, name: str) -> None:
         """Put a task into the queue, as beat or a publisher would."""
         with self.celery.connection() as broker:
             self.celery.send_task(name, queue="deliveries", ignore_result=True, connection=broker)
 
-    def manage(self, *arguments: str) -> str:
-        return _manage(self.environment, *arguments)
+    def run(self, *module: str) -> str:
+        return _run(self.environment, *module)
 
 
 class EmbeddedStack:
@@ -211,6 +225,7 @@ class EmbeddedStack:
     bystander: Project | None = None
 
     def __init__(self, folder: Path) -> None:
+        self.spare: list[Project] = []
         port = free_port()
         self.data = folder / "data"
         self.data.mkdir()
@@ -244,13 +259,13 @@ class EmbeddedStack:
         self.up.thaw()
         eventually(lambda: is_up(self.site), "the web answers", within_seconds=START_SECONDS)
 
-    def manage(self, *arguments: str) -> str:
-        return _manage(self.environment, *arguments)
+    def run(self, *module: str) -> str:
+        return _run(self.environment, *module)
 
 
-def _manage(environment: dict[str, str], *arguments: str) -> str:
+def _run(environment: dict[str, str], *module: str) -> str:
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, "-m", *module],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -259,7 +274,7 @@ def _manage(environment: dict[str, str], *arguments: str) -> str:
         timeout=120,
     )
     if done.returncode:
-        raise DidNotHappen(f"manage.py {arguments[0]}:\n{done.stdout}{done.stderr}")
+        raise DidNotHappen(f"{' '.join(module)}:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -273,16 +288,24 @@ def status_of(site: str, path: str) -> int:
     return ask(site, path)[0]
 
 
-def ask(site: str, path: str) -> tuple[int, dict[str, object]]:
-    """Return status and JSON of an answer; 0 and nothing when there is none."""
+def ask(site: str, path: str) -> tuple[int, dict[str, Any]]:
+    """Return status and JSON of an answer; 0 when there is none, nothing where it is not JSON."""
     try:
         with urllib.request.urlopen(site + path, timeout=10) as response:
-            return response.status, json.load(response)
+            return response.status, _json_of(response.read())
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, json.load(error)
+            return error.code, _json_of(error.read())
     except OSError:
         return 0, {}
+
+
+def _json_of(body: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(body)
+    except ValueError:  # the page of a server that does not get as far as the product
+        return {}
+    return found
 
 
 def usage_of(stack: Stack) -> dict[str, Usage]:

@@ -35,6 +35,11 @@ class Postgres:
         self.url = f"postgres://{ROLE}@{host}:5432/{ROLE}"
         self._admin = f"host={folder} port=5432 user=postgres dbname=postgres"
 
+    @property
+    def pid(self) -> int:
+        """The postmaster, whose children are all other processes of it."""
+        return self._pid
+
     def start(self) -> None:
         """Start it, durable as it comes; the first time with an empty database for the product."""
         is_new = not (self.folder / "cluster" / "PG_VERSION").exists()
@@ -93,6 +98,11 @@ class Redis:
         self._pid = 0
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._pid
 
     def start(self) -> None:
         """Start it, without persistence: what it forgets must not matter."""

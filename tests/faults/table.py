@@ -51,6 +51,8 @@ class Row:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     not_run: str = ""
+    has_figures: bool = True
+    """False where the run ended before anything could be counted."""
 
     @property
     def holds(self) -> bool:
@@ -76,24 +78,37 @@ def row_line(row: Row) -> str:
     return "\n".join([first, *notes, *problems])
 
 
-def markdown(rows: Iterable[Row]) -> str:
-    """Return the table as the reference page shows it."""
-    lines = [
-        "| " + " | ".join((*_HEAD[:1], "what happens", *_HEAD[1:], "measured")) + " |",
-        "|---|---|---|" + "--:|" * 7 + "---|",
-    ]
+def markdown(rows: Iterable[Row], *, when: str, earlier: str = "") -> str:
+    """Return the table as the reference page shows it.
+
+    `earlier` is such a table: its rows stay, where no row here is of the same fault and engine.
+    """
+    lines = {_key(line): line for line in earlier.splitlines() if line.startswith("| F")}
     for row in rows:
-        cells = _cells(row)
-        measured = f"not run: {row.not_run}" if row.not_run else "; ".join(row.notes)
-        if row.problems:
-            measured = "**broken:** " + "; ".join(row.problems)
-        what = f"{row.fault.title}: {row.fault.how}"
-        lines.append("| " + " | ".join((cells[0], what, *cells[1:], measured)) + " |")
-    return "\n".join(lines) + "\n"
+        line = _markdown_line(row, when)
+        lines[_key(line)] = line
+    head = "| " + " | ".join((*_HEAD[:1], "what happens", *_HEAD[1:], "measured", "on")) + " |"
+    rule = "|---|---|---|" + "--:|" * 7 + "---|---|"
+    return "\n".join([head, rule, *sorted(lines.values(), key=_key)]) + "\n"
+
+
+def _markdown_line(row: Row, when: str) -> str:
+    cells = _cells(row)
+    measured = f"not run: {row.not_run}" if row.not_run else "; ".join(row.notes)
+    if row.problems:
+        measured = "**broken:** " + "; ".join(row.problems)
+    what = f"{row.fault.title}: {row.fault.how}"
+    return "| " + " | ".join((cells[0], what, *cells[1:], measured, when)) + " |"
+
+
+def _key(line: str) -> tuple[str, int]:
+    """Tell a line by its engine and its fault's number, in the order of the page."""
+    fault, _, engine, *_ = (cell.strip() for cell in line.strip("| ").split(" | "))
+    return engine, int(fault.removeprefix("F"))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    if row.not_run:
+    if row.not_run or not row.has_figures:
         return (row.fault.id, row.engine, *["–"] * 7)
     figures = (row.runs, row.deliveries, row.lost, row.duplicates, row.bound, row.mismatches)
     return (row.fault.id, row.engine, *map(str, figures), f"{row.recovery_seconds:.1f}")

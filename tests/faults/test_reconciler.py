@@ -125,6 +125,20 @@ def test_a_second_attempt_is_timed_from_the_interrupted_ones_start() -> None:
     assert slowest_resend_seconds([second, interrupted]) == 11.0
 
 
+def test_the_pause_after_the_third_interruption_in_a_row_is_not_timed() -> None:
+    starts = (0, 11, 22, 122, 133)
+    attempts = [
+        replace(
+            ATTEMPT,
+            number=number,
+            outcome="succeeded" if number == 5 else "interrupted",
+            started_at=NOON + timedelta(seconds=seconds),
+        )
+        for number, seconds in enumerate(starts, start=1)
+    ]
+    assert slowest_resend_seconds(attempts) == 11.0
+
+
 def test_growth_beyond_the_slack_is_found_and_less_is_not() -> None:
     before = {"worker": Usage(100_000, 50, 10), "gone": Usage(1, 1, 1)}
     assert growth(before, {"worker": Usage(109_000, 54, 10)}) == []

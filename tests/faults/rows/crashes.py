@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.faults.driver import Driver
 from tests.faults.evidence import Evidence
+from tests.faults.receipts import free_port
 from tests.faults.reconciler import duplicates
 from tests.faults.scene import Scene
-from tests.faults.stack import LEASE_SECONDS
+from tests.faults.stack import LEASE_SECONDS, START_SECONDS, eventually, is_up
 from tests.faults.table import Fault
 
 
 def before_wake_up(scene: Scene) -> None:
-    """Let the web die between the commit and the wake-up, every thirtieth time."""
-    stack = scene.production
-    web, stack.web = stack.web, stack.web_program("tests.faults.web:application")
-    web.stop(within_seconds=30)
-    stack.mend()
+    """Let a second web die between the commit and the wake-up, every thirtieth time."""
+    port = free_port()
+    site = f"http://127.0.0.1:{port}"
+    web = scene.production.web_program("tests.faults.web:application", port=port)
+    crowd = Driver(replace(scene.project, site=site), per_second=scene.driver.per_second)
+    web.start()
     try:
-        scene.wait_for_receipts(200, within_seconds=90)
+        eventually(lambda: is_up(site), "the second web answers", within_seconds=START_SECONDS)
+        crowd.start()
+        # Two processes have their thirtieth publisher within sixty.
+        crowd.wait_for_more(int(max(60, 200 * scene.scale)), within_seconds=90)
+        crowd.finish()
     finally:
-        scene.driver.finish()
-        stack.web.stop(within_seconds=30)
-        stack.web = web
-        stack.mend()
-    crashes = scene.driver.tally.statuses[0]
+        crowd.abandon()
+        web.kill()
+    scene.driver.tally.acknowledged += crowd.tally.acknowledged
+    crashes = crowd.tally.statuses[0]
     scene.check(crashes > 0, "no request was cut off: the fault did not strike")
     scene.notes.append(f"{crashes} requests cut off by a crash")
 
@@ -51,7 +58,7 @@ def _crash(scene: Scene, failpoint: str) -> None:
     scene.driver.finish()
     scene.settle()
     for worker in stack.workers:
-        worker.stop(within_seconds=30)
+        worker.freeze()  # they have nothing in hand; to stop and start them takes longer
     stored = _stored(scene)
     for number in range(scene.runs):
         one = Driver(scene.project, per_second=100, threads=1, limit=1)

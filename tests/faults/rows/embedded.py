@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from tests.faults.database import SqliteDatabase
 from tests.faults.driver import Driver
+from tests.faults.evidence import Evidence
 from tests.faults.receipts import AFTER_A_SECOND
 from tests.faults.rows.machine import filled, make_old_history, no_mount, small_disk
 from tests.faults.scene import Scene
+from tests.faults.stack import eventually
 from tests.faults.table import Fault
 
 WRITERS = 16
@@ -17,16 +20,16 @@ WRITERS = 16
 def many_writers(scene: Scene) -> None:
     """Publish from sixteen threads as fast as they can, while old history is pruned."""
     stack = scene.embedded
-    make_old_history(stack.environment)
+    make_old_history(stack)
     stack.up.stop(within_seconds=30)
     stack.up.environment["DJANGO_SETTINGS_MODULE"] = "tests.faults.often"
     stack.mend()
     try:
         crowd = Driver(scene.project, per_second=10_000, threads=WRITERS)
         crowd.start()
-        for _ in range(2):
+        for _ in range(max(1, round(2 * scene.scale))):
             time.sleep(1)
-            make_old_history(stack.environment)
+            make_old_history(stack)
         crowd.finish()
     finally:
         stack.up.environment["DJANGO_SETTINGS_MODULE"] = "dispatcher.settings"
@@ -35,9 +38,7 @@ def many_writers(scene: Scene) -> None:
     )
     count, p99 = len(crowd.tally.acknowledged), crowd.tally.p99_seconds
     scene.notes.append(f"{count} events by {WRITERS} threads, publish p99 {p99:.2f} s")
-    time.sleep(3)
-    left = _old(stack.database)
-    scene.check(left == 0, f"{left} old deliveries are left")
+    eventually(lambda: _old(stack.database) == 0, "the old history is pruned", within_seconds=10)
     scene.driver.tally.acknowledged += crowd.tally.acknowledged
 
 
@@ -52,13 +53,22 @@ def killed_while_committing(scene: Scene) -> None:
     stack = scene.embedded
     for number in range(scene.runs):
         scene.driver.wait_for_more(3)
-        # At another moment each time, and late enough to record what the last one interrupted: a
-        # delivery whose worker dies five times in a row is given up, and that is not this fault.
-        time.sleep(1 + 0.02 * (number % 10))
+        time.sleep(0.02 * (number % 10))  # at another moment each time
+        scene.wait_until_busy(1)
         scene.kill(stack.up)
         complaint = _complaint(scene)
         scene.check(not complaint, f"integrity_check after kill {number + 1}: {complaint}")
         stack.mend()
+    scene.wait_out_pauses()
+    scene.later.append(lambda evidence: _note_interruptions(scene, evidence))
+
+
+def _note_interruptions(scene: Scene, evidence: Evidence) -> None:
+    interrupted = Counter(
+        attempt.delivery_id for attempt in evidence.attempts if attempt.outcome == "interrupted"
+    )
+    most = max(interrupted.values(), default=0)
+    scene.notes.append(f"one delivery interrupted up to {most} times")
 
 
 def everything_killed(scene: Scene) -> None:

@@ -102,6 +102,7 @@ def snapshot_held(scene: Scene) -> None:
         connection.execute("SELECT count(*) FROM deliveries_delivery")
         time.sleep(50)
         during = _median_delay(scene, seconds=10)
+    # The factor is what is measured; the limit tells slow from stuck.
     scene.check_below(during / before, 20, "slower by", "times")
     scene.notes.append(f"median delay {before * 1000:.0f} ms before, {during * 1000:.0f} ms after")
 

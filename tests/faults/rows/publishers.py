@@ -63,7 +63,7 @@ def _poison_queue(scene: Scene) -> None:
     for message in _MALFORMED:
         client.lpush(_QUEUE, message)
     scene.wait_for_receipts(100)
-    time.sleep(3)
+    scene.pause(3)
     for worker in stack.workers:
         scene.check(worker.is_running, f"{worker.name} ended of a malformed message")
     stack.mend()
@@ -83,7 +83,7 @@ def _take_row_away(scene: Scene) -> None:
     scene.stack.database.execute(
         "DELETE FROM subscriptions_subscription WHERE id = {mark}", identifier
     )
-    time.sleep(2)
+    scene.pause(2)
 
     def unfinished() -> int:
         rows = scene.stack.database.deliveries(scene.project.slug)
