@@ -7,8 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery
+from deliveries.publishing.ingest import NewEvent, publish_many
 from tests.dns_stub import Answer, DnsStub
 from tests.factories import make_project, make_subscription
 from tests.ssrf_cases import CASES
