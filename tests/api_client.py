@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from django.http import HttpResponseBase
 from django.test import Client
 
-from subscriptions.api_keys import ALL_SCOPES, make_key
+from subscriptions.access.api_keys import ALL_SCOPES, OPERATOR_SCOPES, make_key
 from subscriptions.models import Project
 
 PROBLEM = "application/problem+json"
@@ -61,6 +61,17 @@ class ApiClient:
         """Get a page by the link in an answer."""
         parts = urlsplit(link)
         return self.get(f"{parts.path}?{parts.query}")
+
+
+class OperatorClient(ApiClient):
+    """An operator's key; relative paths are below the given project's."""
+
+    def __init__(
+        self, project: Project | None = None, scopes: Collection[str] = OPERATOR_SCOPES
+    ) -> None:
+        self.project = project or Project(slug="no-project")
+        self.key, self.plain_key = make_key(None, scopes)
+        self._client = Client(raise_request_exception=False)
 
 
 def errors_of(response: HttpResponseBase, status: int) -> dict[str, str]:

@@ -56,11 +56,7 @@ class Service:
     @contextmanager
     def running(self, place: Place) -> Iterator[subprocess.Popen[bytes]]:
         """Run the command as a process; ended with the block, if it still runs."""
-        process = subprocess.Popen(
-            [_here(word, place) for word in self.command],
-            cwd=ROOT,
-            env=self.environment_at(place),
-        )
+        process = subprocess.Popen(self.command_at(place), cwd=ROOT, env=self.environment_at(place))
         try:
             yield process
         finally:
@@ -82,6 +78,10 @@ class Service:
         except subprocess.TimeoutExpired:
             return False
         return result.returncode == 0
+
+    def command_at(self, place: Place) -> list[str]:
+        """Return the command, with the addresses and paths of this machine."""
+        return [_here(word, place) for word in self.command]
 
     def environment_at(self, place: Place) -> dict[str, str]:
         """Return the process's environment: the service's, and this machine's but for our names."""

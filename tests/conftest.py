@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -18,13 +19,32 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+from django.utils import translation
+
+_set_trace = sys.settrace
+
+
+def _set_trace_patiently(function: Any) -> None:
+    """Do as `sys.settrace`, which fails while another thread is at it: CPython 3.11's own refusal.
+
+    Coverage has every new thread call it; a receiver's that failed there answered nobody.
+    """
+    for _ in range(10_000):
+        try:
+            return _set_trace(function)
+        except RuntimeError:
+            time.sleep(0)
+    return _set_trace(function)
+
+
+sys.settrace = _set_trace_patiently
 
 _empty_the_database = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]  # Django's
 
 
 def _empty_the_audit_log_first(case: TransactionTestCase) -> None:
     """After a test that commits, Django deletes every row; the audit log's need a permit."""
-    from subscriptions.audit_log import prune
+    from subscriptions.access.audit_log import prune
 
     prune(now=datetime.now(UTC) + timedelta(days=100_000))
     _empty_the_database(case)
@@ -37,6 +57,12 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "liv
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> None:
+    """Start every test in English: a page that the thread answered before left its language."""
+    translation.activate("en")
 
 
 class OutsideNetworkError(RuntimeError):

@@ -8,8 +8,8 @@ from typing import Any
 from django.utils import timezone
 
 from subscriptions.models import Project, Subscription
-from subscriptions.secret_format import generate_secret
-from subscriptions.signing_secrets import add_secret
+from subscriptions.secrets.secret_format import generate_secret
+from subscriptions.secrets.signing_secrets import add_secret
 from subscriptions.wire_formats import default_schemes
 
 _numbers = count(1)

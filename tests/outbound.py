@@ -8,8 +8,9 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Protocol
 
+from deliveries.sending.request_head import checked_head
 from deliveries.sending.transport import Exchange, OutboundRequest, Transport
-from subscriptions.address_guard import AddressPolicy, parse_destination
+from subscriptions.guard.address_guard import AddressPolicy, parse_destination
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
 LOOPBACK_ALLOWED = AddressPolicy(allowed_networks=(LOOPBACK, ip_network("::1/128")))
@@ -36,11 +37,15 @@ def request_to(
         ticket=ticket if ticket is not None else url,
         tenant=tenant,
         url=destination,
-        headers=(
-            ("Host", destination.host_header),
-            ("Content-Length", str(len(body))),
-            ("Content-Type", "application/json"),
-            *headers,
+        head=checked_head(
+            (
+                ("Host", destination.host_header),
+                ("Content-Length", str(len(body))),
+                ("Content-Type", "application/json"),
+                *headers,
+            ),
+            host_header=destination.host_header,
+            body_bytes=len(body),
         ),
         body=body,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from subscriptions import rate_store
 from subscriptions.models import Project
+from subscriptions.rest import rate_store
 from tests.factories import make_project
 
 

@@ -8,6 +8,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from urllib.parse import urlsplit
 
 DATA_FOLDER = tempfile.mkdtemp(prefix="dispatcher-tests-")
 atexit.register(shutil.rmtree, DATA_FOLDER, ignore_errors=True)
@@ -18,6 +19,10 @@ for name in list(os.environ):
 for name in ("DATABASE_URL", "REDIS_URL"):
     if os.environ.get(f"TEST_{name}"):
         os.environ[name] = os.environ[f"TEST_{name}"]
+if os.environ.get("REDIS_URL") and "PYTEST_XDIST_WORKER" in os.environ:
+    # A database for each process of the suite: none empties another's cache, or takes its messages.
+    number = 1 + int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 os.environ |= {
     "DISPATCHER_DATA_DIR": DATA_FOLDER,
     "DISPATCHER_STATIC_ROOT": DATA_FOLDER,

@@ -17,12 +17,12 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from deliveries.ingest import NewEvent, publish, publish_many
 from deliveries.models import Attempt, Delivery
-from deliveries.payload import payload_from_json
+from deliveries.publishing.ingest import NewEvent, publish, publish_many
 from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from subscriptions.models import Subscription
-from subscriptions.signing_secrets import reveal_newest
+from subscriptions.payload import payload_from_json
+from subscriptions.secrets.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
 from tests.hostile_receiver import dies_when_reused
 from tests.workers import allow_loopback, eventually, sending, worker_process

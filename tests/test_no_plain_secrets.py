@@ -1,7 +1,7 @@
 """No secret is found in plain text where it has no business: the whole of it is run, and searched.
 
 Searched are a dump of every table, the log, each answer of the API but those documented to hold a
-secret, the admin's pages, what was given to the broker, and error pages.
+secret, the admin's and the members' pages, what was given to the broker, and error pages.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ from django.urls import NoReverseMatch, path, reverse
 from deliveries.models import Delivery
 from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from dispatcher.urls import handler500  # noqa: F401  # of this module's own routes
+from subscriptions.ids import to_public
 from subscriptions.models import AuditEntry
 from tests.api_client import ApiClient
 from tests.factories import make_project
+from tests.tenants.routes import page_paths
 from tests.workers import allow_loopback, eventually, sending
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -227,6 +229,29 @@ def look_at_pages(searched: Searched) -> None:
             searched.add("pages", response.content)
             seen += 1
     assert seen > 15
+    look_at_members_pages(client, searched)
+
+
+def look_at_members_pages(client: Client, searched: Searched) -> None:
+    """Look at every page of the project, with what it has; revealing is a POST."""
+    delivery = Delivery.objects.select_related("subscription", "project").latest("id")
+    values = {
+        "project": delivery.project.slug,
+        "subscription": to_public("sub", delivery.subscription_id),
+        "delivery": to_public("dlv", delivery.id),
+        "event": to_public("evt", delivery.event_id),
+        "name": delivery.event_type,
+        "number": "1",
+        "recovery": "-",
+        "change": "-",
+        "key": "-",
+    }
+    seen = 0
+    for page in page_paths(values):
+        response = client.get(page)
+        searched.add("members' pages", b"".join(response))
+        seen += response.status_code == 200
+    assert seen > 12
 
 
 def dump_database(searched: Searched) -> None:

@@ -17,12 +17,12 @@ from gidgethub import ValidationFailure
 from gidgethub.sansio import validate_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from deliveries.ingest import publish
 from deliveries.models import Delivery
+from deliveries.publishing.ingest import publish
 from dispatcher.chaos.threaded_server import KEEP, Connection, Received, ThreadedServer
 from subscriptions.models import Subscription
-from subscriptions.secret_rotation import end_overlap, rotate
-from subscriptions.signing_secrets import reveal_newest
+from subscriptions.secrets.secret_rotation import end_overlap, rotate
+from subscriptions.secrets.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
 from tests.workers import allow_loopback, eventually, sending
 

@@ -18,15 +18,12 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.db import connection
+from redis import Redis
 
 from deliveries.sending.engine import start_pump, stop_pump
-from dispatcher.celery import app
 
 ROOT = Path(__file__).parent.parent
 LOOPBACK = "127.0.0.0/8"
-
-_WORKER_NAME = f"worker-{os.getpid()}@tests"
-"""Each process of the suite has workers of its own, on one broker."""
 
 
 def allow_loopback(settings: Any) -> None:
@@ -72,7 +69,7 @@ def worker_process(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
     worker = subprocess.Popen(
         [
             *(sys.executable, "-m", "celery", "-A", "dispatcher", "worker"),
-            *("-P", "threads", "-c", "1", "-n", _WORKER_NAME),
+            *("-P", "threads", "-c", "1"),
         ],
         cwd=ROOT,
         env=worker_environment() | environment,
@@ -86,9 +83,12 @@ def worker_process(**environment: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def is_ready(worker: subprocess.Popen[bytes]) -> bool:
-    """Ask over the broker, which it consumes from once all its parts have started."""
+    """Ask the broker, which it consumes from once all its parts have started."""
     assert worker.poll() is None, "the worker ended"
-    return bool(app.control.ping(destination=[_WORKER_NAME], timeout=0.2))
+    with Redis.from_url(settings.REDIS_URL) as broker:
+        number = str(broker.get_connection_kwargs()["db"])
+        clients = [client for client in broker.client_list() if client["db"] == number]
+    return any(client["cmd"] == "brpop" for client in clients)
 
 
 def worker_environment() -> dict[str, str]:

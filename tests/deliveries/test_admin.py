@@ -15,14 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from deliveries.ingest import publish
 from deliveries.models import Attempt, Delivery, Event, IdempotencyKey
+from deliveries.publishing.ingest import publish
 from deliveries.sending.transport import Outcome
 from subscriptions import admin_base
-from subscriptions.api_keys import make_key
+from subscriptions.access.api_keys import make_key
 from subscriptions.ids import first_id_of, to_public
 from subscriptions.models import EventType, Member, Subscription
-from subscriptions.secret_format import generate_secret
+from subscriptions.secrets.secret_format import generate_secret
 from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from deliveries.ingest import publish
 from deliveries.models import Delivery
+from deliveries.publishing.ingest import publish
 from deliveries.sending.record import record_results
 from deliveries.sending.transport import Outcome
-from subscriptions.audit_log import Action
+from subscriptions.access.audit_log import Action
+from subscriptions.access.projects import create_project
 from subscriptions.models import ApiKey, AuditEntry, Subscription
-from subscriptions.projects import create_project
 from tests.api_client import ApiClient, errors_of
 from tests.deliveries.sending.results import claim_all, results_of
 from tests.factories import make_project, make_subscription

@@ -16,13 +16,15 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery
+from deliveries.publishing.ingest import NewEvent, publish_many
 from deliveries.sending.transport import BLOCKED_ADDRESS_ERROR
 from dispatcher.chaos.threaded_server import Connection, ThreadedServer
-from subscriptions.address_guard import URL_LIMIT_BYTES
+from subscriptions.guard.address_guard import URL_LIMIT_BYTES
 from subscriptions.models import Project, Subscription
 from tests.api_client import ApiClient
+from tests.deliveries.pages.filling_in import NEW, as_shown, member, page_of
+from tests.deliveries.pages.filling_in import filled_in as filled_in_page
 from tests.deliveries.sending.transports import TRANSPORTS
 from tests.dns_stub import Answer, DnsStub
 from tests.factories import make_project, make_subscription
@@ -107,6 +109,34 @@ def test_the_form_changes_no_subscription_to_a_forbidden_url(operator: Client) -
     for case in KNOWN:
         form = filled_in(subscription.project, case.url)
         assert operator.post(f"{FORM}{subscription.id}/change/", form).status_code in {200, 302}
+        verdicts[case] = Subscription.objects.get().url != GOOD_URL
+        Subscription.objects.update(url=GOOD_URL)
+    assert wrongly_judged(verdicts) == []
+
+
+def test_the_page_s_form_creates_no_subscription_to_a_forbidden_url(settings: Settings) -> None:
+    settings.DISPATCHER_REQUEST_RATE_PER_KEY = 0  # a walk is faster than any visitor
+    project = make_project(slug="acme")
+    editor = member(project, "editor")
+    verdicts = {}
+    for case in CASES:
+        if case.url != case.url.strip():
+            continue  # browsers trim such a field, and so does the form
+        answer = editor.post(NEW, filled_in_page(url=case.url))
+        assert answer.status_code in {302, 422}, (case, answer.status_code)
+        verdicts[case] = Subscription.objects.exists()
+        Subscription.objects.all().delete()
+    assert wrongly_judged(verdicts) == []
+
+
+def test_the_page_s_form_changes_no_subscription_to_a_forbidden_url(settings: Settings) -> None:
+    settings.DISPATCHER_REQUEST_RATE_PER_KEY = 0
+    subscription = make_subscription(project=make_project(slug="acme"), url=GOOD_URL)
+    editor = member(subscription.project, "editor")
+    verdicts = {}
+    for case in KNOWN:
+        form = as_shown(editor, subscription) | {"url": case.url}
+        assert editor.post(page_of(subscription), form).status_code in {302, 422}
         verdicts[case] = Subscription.objects.get().url != GOOD_URL
         Subscription.objects.update(url=GOOD_URL)
     assert wrongly_judged(verdicts) == []

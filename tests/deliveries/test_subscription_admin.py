@@ -14,12 +14,12 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from deliveries import admin_tests
-from deliveries.ingest import publish
 from deliveries.models import Delivery
-from subscriptions.api_keys import authenticate
+from deliveries.publishing.ingest import publish
+from subscriptions.access.api_keys import authenticate
 from subscriptions.models import ApiKey, Project, Subscription
-from subscriptions.secret_format import generate_secret
-from subscriptions.signing_secrets import reveal_newest
+from subscriptions.secrets.secret_format import generate_secret
+from subscriptions.secrets.signing_secrets import reveal_newest
 from tests.factories import make_project, make_subscription
 from tests.hostile_receiver import HostileReceiver
 from tests.workers import sending
@@ -101,6 +101,9 @@ def test_a_secret_that_was_given_is_not_shown_again(operator: Client) -> None:
         ("custom_headers", "webhook-id: 1", "reserved"),
         ("custom_headers", "no colon", "Name: value"),
         ("custom_headers", "X-A: 1\nX-A: 2", "Write each header once"),
+        ("metadata", "{", "valid JSON"),
+        ("metadata", "[1]", "object of names"),
+        ("metadata", '{"a": 1}', "A value is a text"),
         ("retry_schedule", "soon", "not a retry schedule"),
         ("retry_schedule", "0", "1 to 604800"),
         ("secret", "whsec_short", "whsec_"),
@@ -144,6 +147,16 @@ def test_changing_the_url_begins_a_new_generation_and_keeps_the_rest(operator: C
     assert changed.generation == 2
     assert changed.retry_schedule == [5, 300]
     assert changed.signing_secrets.count() == 1
+
+
+def test_metadata_are_written_as_json_and_go_when_the_field_is_emptied(operator: Client) -> None:
+    operator.post(f"{LIST}add/", filled_in(make_project(), metadata='{"customer": "4711"}'))
+    subscription = Subscription.objects.get()
+    assert subscription.metadata == {"customer": "4711"}
+
+    operator.post(page_of(subscription), filled_in(metadata=""))
+
+    assert Subscription.objects.get().metadata == {}
 
 
 def test_saving_what_is_shown_changes_nothing(operator: Client) -> None:
@@ -190,7 +203,7 @@ def test_several_tests_are_sent_at_once_whatever_the_state(operator: Client) -> 
 
     assert re.search(r"/server-error: http_error, status 500, \d+ ms", page)
     assert re.search(r"/ok: succeeded, status 200", page)
-    assert re.search(r"192.0.2.1/: blocked_address, 0 ms: .*may not be contacted\.", page)
+    assert re.search(r"192.0.2.1/: blocked_address, \d+ ms: .*may not be contacted\.", page)
     failing.refresh_from_db()
     assert failing.failure_streak == 0, "tests do not count"
 
@@ -220,6 +233,7 @@ def test_a_test_may_have_another_type_if_it_is_one(
 # ---- On, off, delete ---------------------------------------------------------------------------
 
 
+@pytest.mark.django_db(transaction=True)  # it cancels once the switch is committed
 def test_deactivating_cancels_what_waits_and_activating_begins_anew(operator: Client) -> None:
     subscription = make_subscription()
     publish(project=subscription.project, event_type="a.b", data={})
@@ -237,6 +251,7 @@ def test_deactivating_cancels_what_waits_and_activating_begins_anew(operator: Cl
     assert messages == ["Deactivated.", "Activated."]
 
 
+@pytest.mark.django_db(transaction=True)  # it cancels once the switch is committed
 def test_deleting_keeps_the_row_and_its_history(operator: Client) -> None:
     subscription = make_subscription()
     publish(project=subscription.project, event_type="a.b", data={})

@@ -19,7 +19,7 @@ from tests.workers import ROOT, worker_environment
 PUBLISH_TWICE = """
 import json, sys, time, django
 django.setup()
-from deliveries.ingest import publish
+from deliveries.publishing.ingest import publish
 from subscriptions.models import Project
 project = Project.objects.get(id=int(sys.argv[1]))
 seconds = []

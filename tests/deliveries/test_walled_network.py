@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from subscriptions.address_guard import parse_destination
+from subscriptions.guard.address_guard import parse_destination
 from tests.deliveries.sending.transports import TRANSPORTS
 from tests.ssrf_cases import CASES
 from tests.walled.sender import GOOD, NAMES, OWN, REBINDS, REFUSED

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from deliveries import workers
+from deliveries import clock
 from deliveries.models import Worker
 from deliveries.workers import LIVING_SECONDS, Reporter, living_workers
 from tests.workers import eventually, sending_in_this_process
@@ -51,6 +51,7 @@ def test_the_rows_of_killed_workers_are_removed_after_a_day() -> None:
     assert Worker.objects.count() == 1
 
 
+@pytest.mark.postgres
 def test_a_wrong_clock_is_said_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +65,7 @@ def test_a_wrong_clock_is_said_once(
     reporter = Reporter()
     report(reporter)
     assert "clock" not in caplog.text
-    monkeypatch.setattr(workers, "timezone", AheadClock)
+    monkeypatch.setattr(clock, "timezone", AheadClock)
     with caplog.at_level(logging.WARNING):
         report(reporter)
         report(reporter)

@@ -68,6 +68,12 @@ def test_answers_of_the_api_are_kept_in_no_cache() -> None:
     assert "no-store" in client.get("nothing")["Cache-Control"]
 
 
+def test_policies_are_the_same_where_the_site_is_served_below_a_path() -> None:
+    for path in ("/api/nowhere", "/admin/login/", "/nothing"):
+        below = Client().get(path, SCRIPT_NAME="/webhooks")
+        assert policy_of(below) == policy_of(Client().get(path))
+
+
 # ---- HTTPS ----------------------------------------------------------------------------------
 
 
@@ -81,6 +87,11 @@ def test_the_api_refuses_plain_http_and_does_not_redirect(settings: LazySettings
     assert plain.status_code == 403
     assert "https" in plain.json()["detail"]
     assert secure.status_code == 200
+
+
+def test_below_a_path_the_api_refuses_plain_http_too(settings: LazySettings) -> None:
+    settings.DISPATCHER_HTTPS = True
+    assert Client().get("/api/nowhere", SCRIPT_NAME="/webhooks").status_code == 403
 
 
 IN_PRODUCTION = """

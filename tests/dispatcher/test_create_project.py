@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from subscriptions.api_keys import ALL_SCOPES, authenticate
+from subscriptions.access.api_keys import ALL_SCOPES, authenticate
 from subscriptions.models import ApiKey, Project
 
 pytestmark = pytest.mark.django_db
@@ -26,6 +26,7 @@ def test_the_key_it_prints_opens_the_project() -> None:
     assert set(printed) == {"project", "api_key"}
     key = authenticate(printed["api_key"])
     assert key is not None
+    assert key.project is not None
     assert key.project.slug == printed["project"] == "acme-ltd"
     assert key.project.name == "Acme Ltd"
     assert set(key.scopes) == set(ALL_SCOPES)

@@ -24,11 +24,11 @@ from dispatcher.demo import inbox as inbox_module
 from dispatcher.demo import project as demo
 from dispatcher.demo import tour
 from dispatcher.demo.inbox import inbox
-from subscriptions.api_keys import authenticate
+from subscriptions.access.api_keys import authenticate
 from subscriptions.deactivation import deactivate
 from subscriptions.field_errors import FieldsRefused
 from subscriptions.models import Member, Project, Subscription
-from subscriptions.secret_format import generate_secret
+from subscriptions.secrets.secret_format import generate_secret
 from tests.factories import make_project, make_subscription
 
 SITE = "http://127.0.0.1:8000"
@@ -242,6 +242,7 @@ def test_the_owner_can_log_in_and_the_key_opens_the_project() -> None:
     assert Client().login(username="admin", password=credentials.password)
     key = authenticate(credentials.api_key)
     assert key is not None
+    assert key.project is not None
     assert key.project.slug == "demo"
     assert Member.objects.get(project=key.project).role == Member.Role.OWNER
 

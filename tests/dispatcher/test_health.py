@@ -16,10 +16,10 @@ from django.test import Client
 from django.utils import timezone
 from redis import Redis
 
-from deliveries import partitions
-from deliveries.backlog import oldest_overdue_seconds
-from deliveries.ingest import publish
+from deliveries.figures.backlog import oldest_overdue_seconds
 from deliveries.models import Delivery
+from deliveries.publishing.ingest import publish
+from deliveries.upkeep import partitions
 from deliveries.workers import Reporter
 from tests.factories import make_subscription
 from tests.outages import dead_redis

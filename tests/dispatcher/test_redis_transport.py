@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from deliveries.ingest import publish
 from deliveries.models import Delivery
+from deliveries.publishing.ingest import publish
 from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
 from tests.factories import make_subscription
 from tests.servers import start_redis
@@ -106,6 +106,17 @@ def waiting(redis: Redis) -> list[str]:
     return [client["id"] for client in redis.client_list() if client["cmd"] == "brpop"]
 
 
+def worker_s_connections(redis: Redis) -> int:
+    """How many there are beside ours."""
+    return len(redis.client_list()) - 1
+
+
+def writes_refused(redis: Redis) -> int:
+    """How often somebody tried to take a lock, as a worker does when it connects again."""
+    calls: int = redis.info("commandstats")["cmdstat_set"]["rejected_calls"]
+    return calls
+
+
 def check_it_sends(receiver: ThreadedServer) -> None:
     before = len(receiver.requests)
     subscription = make_subscription(url=f"{receiver.origin}/accept")
@@ -135,13 +146,18 @@ def test_a_worker_outlives_a_failover_and_consumes_again(
 ) -> None:
     with worker_process(REDIS_URL=url_of(redis)) as worker:
         eventually(lambda: bool(waiting(redis)), within_seconds=60)
+        connections = worker_s_connections(redis)
         redis.replicaof("127.0.0.1", "1")  # unblocks the worker with an error, refuses its writes
         check_it_sends(receiver)
+        refused = writes_refused(redis)
+        eventually(lambda: writes_refused(redis) > refused + 3)
+        assert worker_s_connections(redis) <= connections + 1
         assert worker.poll() is None
         redis.replicaof("NO", "ONE")
         eventually(lambda: bool(waiting(redis)))
         redis.lpush(QUEUE, message())
         eventually(lambda: not redis.llen(QUEUE) and not redis.exists("unacked"))
+        assert worker_s_connections(redis) <= connections
         assert worker.poll() is None
 
 

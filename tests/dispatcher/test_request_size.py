@@ -106,9 +106,15 @@ def test_what_is_within_the_limit_is_read(port: int) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
 
 
+@pytest.mark.parametrize("served_at", ["", "/webhooks"])
 @pytest.mark.parametrize("path", ROUTES)
-def test_the_refusal_is_a_problem_document_in_the_api_and_a_sentence_elsewhere(path: str) -> None:
-    response = Client().post(path, b"", "application/json", CONTENT_LENGTH=str(LIMIT_BYTES + 1))
+def test_the_refusal_is_a_problem_document_in_the_api_and_a_sentence_elsewhere(
+    path: str, served_at: str
+) -> None:
+    announced = str(LIMIT_BYTES + 1)
+    response = Client().post(
+        path, b"", "application/json", CONTENT_LENGTH=announced, SCRIPT_NAME=served_at
+    )
     assert response.status_code == 413
     if path.startswith("/api/"):
         (error,) = json.loads(response.content)["errors"]

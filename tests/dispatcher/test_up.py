@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from subscriptions.api_keys import make_key
+from subscriptions.access.api_keys import make_key
 from tests.dispatcher.up_process import Up, embedded_environment, free_port, running_up
 from tests.factories import make_project
 from tests.hostile_receiver import HostileReceiver

@@ -11,9 +11,9 @@ import re
 from datetime import UTC, datetime
 from uuid import UUID
 
-from deliveries.sending.compose import compose_body, request_headers
+from deliveries.sending.compose import compose_body, compose_head
 from deliveries.sending.signing import ToSign, sign
-from subscriptions.address_guard import parse_destination
+from subscriptions.guard.address_guard import parse_destination
 from subscriptions.ids import to_public
 from subscriptions.wire_formats import SIGNATURE_SCHEMES, WIRE_FORMATS, default_schemes
 from tests.docs.pages import PAGES, ROOT, text_of
@@ -83,16 +83,16 @@ def _request(wire_format: str, schemes: tuple[str, ...], *, repsona_fields: bool
         data=data,
         repsona_fields=repsona_fields,
     ).body
-    headers = request_headers(
+    head = compose_head(
         destination=parse_destination("https://example.com/hooks"),
         wire_format=wire_format,
         body=body,
         event_type=event_type,
         message_id=MESSAGE_ID,
         signature_headers=sign(schemes, _to_sign(event_type, body)),
-        custom_headers={},
+        custom_headers=(),
     )
-    shown = [f"{name}: {value}" for name, value in headers if name.lower() not in _SAID_ONCE]
+    shown = [f"{name}: {value}" for name, value in head.fields if name.lower() not in _SAID_ONCE]
     return "\n".join(["POST /hooks HTTP/1.1", *shown, "", body.decode()])
 
 

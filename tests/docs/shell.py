@@ -25,7 +25,12 @@ curl() { command curl --silent --show-error --fail-with-body --noproxy '*' "$@";
 """
 _WAIT_FOR_PORT = "until (exec 3<>/dev/tcp/127.0.0.1/%s) 2>/dev/null; do sleep 0.05; done"
 _SERVER = "python3 docs/how-to/verify/receiver.py"
-_COPIED = {"SUBSCRIPTION": r"\bsub_\w+", "DELIVERY": r"\bdlv_\w+", "SECRET": r"\bwhsec_[\w+/]+=*"}
+_COPIED = {
+    "SUBSCRIPTION": r"\bsub_\w+",
+    "DELIVERY": r"\bdlv_\w+",
+    "RECOVERY": r"\brcv_\w+",
+    "SECRET": r"\bwhsec_[\w+/]+=*",
+}
 """What a reader would copy out of an answer, and how it looks."""
 
 

@@ -11,16 +11,39 @@ from rest_framework import serializers
 
 import deliveries.urls
 import subscriptions.urls
-from deliveries.serializers import AttemptSerializer, DeliveryQuery, DeliverySerializer
+from deliveries.api.event_serializers import (
+    EventQuery,
+    EventWithDeliveriesSerializer,
+    MatchSerializer,
+)
+from deliveries.api.recovery_serializers import (
+    NewRecoverySerializer,
+    RecoveryEstimateSerializer,
+    RecoverySerializer,
+)
+from deliveries.api.serializers import AttemptSerializer, DeliverySerializer
+from deliveries.api.stats_serializers import (
+    PreviewSerializer,
+    StatsQuery,
+    StatsSerializer,
+    UrlCheckSerializer,
+)
+from deliveries.history.delivery_query import DeliveryQuery
+from subscriptions.access.audit_log import Action
 from subscriptions.api.audit_log import AuditEntrySerializer, AuditQuery
-from subscriptions.audit_log import Action
-from subscriptions.serializers import RotationSerializer, SubscriptionSerializer
-from subscriptions.strict_fields import StrictSerializer
+from subscriptions.api.event_type_serializers import EventTypeSerializer
+from subscriptions.api.keys import KeySerializer
+from subscriptions.api.members import MemberSerializer
+from subscriptions.api.projects import ProjectSerializer
+from subscriptions.api.serializers import RotationSerializer, SubscriptionSerializer
+from subscriptions.models import ApiKey
+from subscriptions.rest.strict_fields import StrictSerializer
 from tests.api_client import ApiClient
 from tests.docs.pages import blocks_of, rows_of, section_of
 from tests.factories import make_project
 
 PAGE = "docs/reference/api.md"
+PROJECT = "projects/<slug:project>"
 
 
 def test_every_route_and_its_scope_is_listed_and_no_other() -> None:
@@ -38,15 +61,22 @@ def _routes() -> list[tuple[str, str]]:
 
 
 def _shown(pattern: URLPattern) -> str:
-    path = str(pattern.pattern).removeprefix("projects/<slug:project>")
-    return re.sub(r"<str:\w+>", "{id}", path)
+    path = str(pattern.pattern)
+    if path in {"projects", PROJECT}:
+        return f"/api/v1/{path.replace('<slug:project>', '{project}')}"
+    path = path.removeprefix(PROJECT)
+    return re.sub(r"<path:\w+>", "{name}", re.sub(r"<str:\w+>", "{id}", path))
 
 
 @pytest.mark.parametrize(
     ("section", "serializer"),
     [
+        ("Projects", ProjectSerializer),
+        ("Members", MemberSerializer),
         ("Subscriptions", SubscriptionSerializer),
         ("Secrets", RotationSerializer),
+        ("Matches", MatchSerializer),
+        ("Event types", EventTypeSerializer),
         ("Attempts", AttemptSerializer),
     ],
 )
@@ -56,9 +86,26 @@ def test_every_member_is_listed_and_no_other(
     assert sorted(_listed(section)) == sorted(serializer().fields)
 
 
+@pytest.mark.parametrize(
+    ("section", "members"),
+    [
+        ("Figures", [*StatsQuery().fields, *StatsSerializer().fields]),
+        ("Filter preview", [*PreviewSerializer().fields]),
+        ("URL check", [*UrlCheckSerializer().fields]),
+    ],
+)
+def test_every_member_of_an_answer_is_listed_and_no_other(section: str, members: list[str]) -> None:
+    assert sorted(_listed(section)) == sorted(members)
+
+
 def test_filters_and_members_of_deliveries_are_listed_and_no_other() -> None:
     wanted = [*DeliveryQuery().fields, *DeliverySerializer().fields]
     assert sorted(_listed("Deliveries")) == sorted(wanted)
+
+
+def test_filters_and_members_of_events_are_listed_and_no_other() -> None:
+    wanted = [*EventQuery().fields, *EventWithDeliveriesSerializer().fields]
+    assert sorted(_listed("Events")) == sorted(wanted)
 
 
 def test_filters_members_and_actions_of_the_audit_log_are_listed_and_no_other() -> None:
@@ -67,6 +114,20 @@ def test_filters_members_and_actions_of_the_audit_log_are_listed_and_no_other() 
     assert sorted(row[0] for row in rows_of(listed)) == sorted(wanted)
     codes = re.findall(r"`(\w+\.\w+)`", actions)
     assert sorted(codes) == sorted(action.value for action in Action)
+
+
+def test_members_of_recoveries_are_listed_and_no_other() -> None:
+    asked, estimated, shown = re.split("With `dry_run`:|Otherwise", section_of(PAGE, "Recoveries"))
+    settable = list(NewRecoverySerializer().fields)
+    assert sorted(row[0] for row in rows_of(asked)) == sorted(settable)
+    assert {row[0] for row in rows_of(estimated)} == set(RecoveryEstimateSerializer().fields)
+    only_shown = set(RecoverySerializer().fields) - set(settable)
+    assert {row[0] for row in rows_of(shown)} == only_shown
+
+
+def test_scopes_and_members_of_keys_are_listed_and_no_other() -> None:
+    listed = [*ApiKey.Scope.values, *KeySerializer().fields]
+    assert _listed("Keys") == listed
 
 
 def test_what_can_be_set_of_a_subscription_stands_apart() -> None:

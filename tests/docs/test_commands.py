@@ -155,7 +155,7 @@ def test_the_quickstart_leads_to_a_verified_event(reader: Reader) -> None:
     assert 'verified: {"type":"Task.update"' in reader.log.read_text()
 
 
-def test_recovering_brings_back_all_that_failed_or_was_cancelled(reader: Reader) -> None:
+def test_recovering_brings_back_all_that_failed_was_cancelled_or_missed(reader: Reader) -> None:
     reader.subscribe("/mended")
     for number in range(12):  # nobody listens: ten fail, and the subscription is switched off
         reader.call("/events", {"type": "order.paid", "data": number})
@@ -166,11 +166,11 @@ def test_recovering_brings_back_all_that_failed_or_was_cancelled(reader: Reader)
 
     with ThreadedServer({"mended": accept}, port=reader.port):
         reader.work_through("docs/how-to/recover.md")
+        # Of what was published after it was switched off there was no delivery; and the test.
         eventually(
-            lambda: {row["status"] for row in reader.deliveries()} == {"succeeded"},
+            lambda: [row["status"] for row in reader.deliveries()] == ["succeeded"] * (12 + 1),
             within_seconds=30,
         )
-    assert len(reader.deliveries()) == len(first) + 1, "and the test"
 
 
 def test_rotating_replaces_the_secret_each_time(reader: Reader) -> None:

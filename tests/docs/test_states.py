@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from deliveries.models import Delivery
+from deliveries.sending.request_head import NO_HEAD
 from deliveries.sending.transitions import Transition, next_state
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
-from subscriptions.address_guard import parse_destination
+from subscriptions.guard.address_guard import parse_destination
 from subscriptions.models import Project, Subscription
 from tests.docs.pages import rows_of, section_of, text_of
 
@@ -49,7 +50,11 @@ def test_numbers_in_the_prose_are_those_of_the_code() -> None:
 def _after(outcome: Outcome, *, tries_used: int) -> Transition:
     """Decide about an attempt that ended so, with a schedule of one retry."""
     request = OutboundRequest(
-        ticket=None, tenant="", url=parse_destination("https://example.com/"), headers=(), body=b""
+        ticket=None,
+        tenant="",
+        url=parse_destination("https://example.com/"),
+        head=NO_HEAD,
+        body=b"",
     )
     return next_state(
         Exchange(request=request, outcome=outcome),

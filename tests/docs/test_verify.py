@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from deliveries.sending.signing import ToSign, sign
-from subscriptions.secret_format import generate_secret
+from subscriptions.secrets.secret_format import generate_secret
 from tests.docs.pages import ROOT
 
 FOLDER = ROOT / "docs" / "how-to" / "verify"

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from subscriptions.audit_log import Action, Target, record
+from subscriptions.access.audit_log import Action, Target, record
 from subscriptions.models import ApiKey, AuditEntry, Member, Project
 from tests.factories import make_project, make_subscription
 

@@ -6,7 +6,7 @@ import pytest
 
 from subscriptions.field_errors import FieldsRefused
 from subscriptions.models import Subscription
-from subscriptions.signing_secrets import reveal_newest
+from subscriptions.secrets.signing_secrets import reveal_newest
 from subscriptions.subscription_changes import (
     SubscriptionGone,
     change_subscription,

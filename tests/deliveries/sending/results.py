@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from deliveries.sending.claim import Claim, ClaimedDelivery, claim_due
 from deliveries.sending.record import AttemptResult
+from deliveries.sending.request_head import RequestHead
 from deliveries.sending.snapshot import SubscriptionSnapshot
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
-from subscriptions.address_guard import parse_destination
+from subscriptions.guard.address_guard import parse_destination
 
 LEASE_SECONDS = 30
 
@@ -35,7 +36,7 @@ def make_exchange(
             ticket=None,
             tenant="1",
             url=parse_destination("http://receiver.test/inbox"),
-            headers=(("Host", "receiver.test"), ("webhook-id", "evt_1")),
+            head=RequestHead("Host: receiver.test\nwebhook-id: evt_1"),
             body=b"{}",
         ),
         outcome=outcome,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.payload import envelope_from_json, payload_from_json
 from deliveries.sending import compose
 from deliveries.sending.compose import ComposedBody, NotComposable, compose_body
 from subscriptions import wire_formats
-from tests.deliveries.test_payload import JSON_VALUES, TEXTS
+from subscriptions.payload import envelope_from_json, payload_from_json
+from tests.subscriptions.test_payload import JSON_VALUES, TEXTS
 
 DATA = Path(__file__).parent.parent / "data"
 CREATED_AT = datetime(2023, 1, 24, 7, 13, 9, 987654, tzinfo=UTC)

@@ -15,7 +15,7 @@ from deliveries.sending.curl_transfer import Route
 from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.transport import Exchange, Outcome
 from dispatcher.chaos.certificates import Authority
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 from tests.hostile_receiver import HostileReceiver
 from tests.http2_receiver import Http2Receiver
 from tests.outbound import LOOPBACK_ALLOWED, collect_all, request_to, send_one, submit
@@ -119,7 +119,7 @@ def test_http_2_is_spoken_where_it_is_offered(
     assert exchange.http_version == "2"
     assert exchange.response_body == b"ok"
     (received,) = http2_receiver.requests
-    sent = {name.lower(): value for name, value in request.headers if name != "Host"}
+    sent = {name.lower(): value for name, value in request.head.fields if name != "Host"}
     assert dict(received.headers) == {
         ":method": "POST",
         ":scheme": "https",

@@ -21,7 +21,7 @@ from deliveries.sending.transport import (
     Outcome,
     Transport,
 )
-from subscriptions.address_guard import AddressPolicy, IPAddress
+from subscriptions.guard.address_guard import AddressPolicy, IPAddress
 from tests.dns_stub import NO_ADDRESS, NXDOMAIN, SERVFAIL, SILENT, Answer, DnsStub
 from tests.hostile_receiver import HostileReceiver, black_hole, refusing_port
 from tests.outbound import LOOPBACK_ALLOWED, collect_all, request_to

@@ -15,7 +15,7 @@ from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.transport import BLOCKED_ADDRESS_ERROR, Exchange, Outcome, Transport
 from dispatcher.chaos.certificates import Authority
 from dispatcher.chaos.threaded_server import Connection, ThreadedServer
-from subscriptions.address_guard import AddressPolicy
+from subscriptions.guard.address_guard import AddressPolicy
 from tests.connect_proxy import ConnectProxy
 from tests.deliveries.sending.transports import TRANSPORTS, MakesTransport
 from tests.hostile_receiver import HostileReceiver, black_hole, never_reading, refusing_port

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery
+from deliveries.publishing.ingest import NewEvent, publish_many
 from deliveries.sending.door import Door
 from deliveries.sending.egress_proxy import EgressProxy, parse_egress_proxy
 from deliveries.sending.proxy_address import LocatedProxy

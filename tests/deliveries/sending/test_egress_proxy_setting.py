@@ -17,7 +17,7 @@ from deliveries.sending.egress_health import (
 )
 from deliveries.sending.egress_proxy import EgressProxy, connect_request, parse_egress_proxy
 from deliveries.sending.proxy_address import LocatedProxy
-from subscriptions.address_guard import IPAddress
+from subscriptions.guard.address_guard import IPAddress
 from tests.workers import eventually
 
 

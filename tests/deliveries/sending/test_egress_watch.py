@@ -13,7 +13,7 @@ from deliveries.sending.egress_watch import EgressWatch
 from deliveries.sending.resolve import Resolver
 from deliveries.sending.transport import Exchange, Excuse, Outcome
 from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
-from subscriptions.address_guard import AddressPolicy
+from subscriptions.guard.address_guard import AddressPolicy
 from tests.outbound import LOOPBACK_ALLOWED, collect_all, request_to
 
 DEADLINE_SECONDS = 1.0

@@ -7,12 +7,13 @@ import time
 import pytest
 
 from deliveries.sending.outage import Outage
+from deliveries.sending.request_head import NO_HEAD
 from deliveries.sending.transport import Exchange, OutboundRequest, Outcome
-from subscriptions.address_guard import parse_destination
+from subscriptions.guard.address_guard import parse_destination
 
 
 def request(url: str) -> OutboundRequest:
-    return OutboundRequest(None, "a", parse_destination(url), headers=(), body=b"")
+    return OutboundRequest(None, "a", parse_destination(url), head=NO_HEAD, body=b"")
 
 
 NAMED = request("https://receiver.example.org/")

@@ -7,8 +7,8 @@ import logging
 import pytest
 from django.utils import timezone
 
-from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery, Worker
+from deliveries.publishing.ingest import NewEvent, publish_many
 from deliveries.sending.outage import FEELERS
 from dispatcher.chaos.threaded_server import Connection, ThreadedServer
 from subscriptions.models import Project, Subscription

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from deliveries.ingest import NewEvent, publish_many
+from deliveries.publishing.ingest import NewEvent, publish_many
 from deliveries.queue_walk import queue_bounds
 from deliveries.sending import claim
 from tests.factories import make_project, make_subscription

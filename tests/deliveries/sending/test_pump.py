@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from deliveries.ingest import NewEvent, publish, publish_many
 from deliveries.models import Attempt, Delivery, Event
+from deliveries.publishing.ingest import NewEvent, publish, publish_many
 from deliveries.sending.compose import compose_body
 from deliveries.sending.engine import start_pump, stop_pump
 from dispatcher.chaos.threaded_server import KEEP, Connection, ThreadedServer
@@ -129,3 +131,27 @@ def test_a_crash_of_the_pump_is_reported(monkeypatch: pytest.MonkeyPatch) -> Non
     pump = start_pump(on_crash=has_crashed.set)
     assert has_crashed.wait(10)
     assert stop_pump(pump, timeout_seconds=10)
+
+
+def test_a_pump_whose_slots_are_all_taken_waits_without_work(settings: Any) -> None:
+    settings.DISPATCHER_IN_FLIGHT_LIMIT = 4
+    released = threading.Event()
+
+    def hold(connection: Connection) -> bool:
+        released.wait(20)
+        return accept(connection)
+
+    with ThreadedServer({"hold": hold}) as receiver:
+        project = make_project()
+        make_subscription(project=project, url=f"{receiver.origin}/hold")
+        publish_many(project=project, events=[NewEvent("a.b", number) for number in range(20)])
+        pump = start_pump()
+        try:
+            eventually(lambda: Delivery.objects.filter(status="sending").count() == 4)
+            time.sleep(1.2)  # longer than what it polls after
+            began = time.process_time()
+            time.sleep(1.5)
+            assert time.process_time() - began < 0.5
+        finally:
+            released.set()
+            assert stop_pump(pump, timeout_seconds=20)

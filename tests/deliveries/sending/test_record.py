@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
 from django.utils import timezone
+from msgspec.structs import replace
 
-from deliveries.ingest import NewEvent, publish, publish_many, publish_test
 from deliveries.models import Attempt, Delivery
+from deliveries.publishing.ingest import NewEvent, publish, publish_many, publish_test
 from deliveries.sending import ledger
 from deliveries.sending.record import hand_back, record_results
 from deliveries.sending.transport import Outcome

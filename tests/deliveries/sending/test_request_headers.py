@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deliveries.sending.compose import WIRE_FORMATS, NotComposable, request_headers
+from deliveries.sending.compose import WIRE_FORMATS, NotComposable, compose_head
 from deliveries.sending.signing import SCHEMES, Headers, ToSign, sign
 from deliveries.version import VERSION
-from subscriptions.address_guard import parse_destination
 from subscriptions.custom_headers import is_reserved
-from subscriptions.secret_format import generate_secret
+from subscriptions.guard.address_guard import parse_destination
+from subscriptions.secrets.secret_format import generate_secret
 
 BODY = '{"名":1}'.encode()
 
@@ -24,15 +24,15 @@ def headers_for(
     signature: Headers = (("webhook-id", "evt_1"), ("webhook-signature", "v1,x")),
     custom: dict[str, str] | None = None,
 ) -> Headers:
-    return request_headers(
+    return compose_head(
         destination=parse_destination("https://receiver.example:8443/in?a=b"),
         wire_format=wire_format,
         body=BODY,
         event_type=event_type,
         message_id=message_id,
         signature_headers=signature,
-        custom_headers=custom or {},
-    )
+        custom_headers=tuple((custom or {}).items()),
+    ).fields
 
 
 def test_a_request_carries_these_headers_in_this_order() -> None:

@@ -9,8 +9,8 @@ import pytest
 from django.db.models import Q
 from django.utils import timezone
 
-from deliveries.ingest import NewEvent, publish_many
 from deliveries.models import Attempt, Delivery, Worker
+from deliveries.publishing.ingest import NewEvent, publish_many
 from dispatcher.chaos.threaded_server import Connection, ThreadedServer
 from subscriptions.models import Project, Subscription
 from tests.dns_stub import Answer, DnsStub
@@ -86,3 +86,24 @@ def test_our_resolvers_silence_blames_no_name_and_loses_nothing(
     outcomes = set(Attempt.objects.values_list("outcome", flat=True))
     assert outcomes == {"succeeded", "own_outage"}
     assert not Subscription.objects.filter(Q(is_active=False) | Q(failure_streak__gt=0)).exists()
+
+
+def test_an_outage_of_our_resolver_is_over_though_nobody_needs_it_any_more(
+    project: Project, dns: DnsStub
+) -> None:
+    """Who was looked up in vain is asked again much later, and the others have addresses."""
+    named = Subscription.objects.exclude(url__contains="127.0.0.1")
+    with sending_in_this_process():
+        dns.is_dead = True
+        publish_rounds(project, 1)
+        eventually(lambda: workers_in_outage() == 1)
+        named.update(is_active=False, deactivated_at=timezone.now())
+        Delivery.objects.filter(subscription__in=named).update(
+            status="cancelled", next_attempt_at=None, finished_at=timezone.now()
+        )
+        dns.is_dead = False
+
+        publish_many(project=project, events=[NewEvent("a.b", number) for number in range(100)])
+
+        eventually(lambda: not unfinished(), within_seconds=10)
+        eventually(lambda: workers_in_outage() == 0)

@@ -6,16 +6,16 @@ import base64
 import json
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import standardwebhooks
 import stripe
+from msgspec.structs import replace
 
 from deliveries.sending.signing import SCHEMES, NotSignable, ToSign, sign
-from subscriptions.secret_format import generate_secret
+from subscriptions.secrets.secret_format import generate_secret
 from subscriptions.wire_formats import SIGNATURE_SCHEMES
 
 VECTORS: list[dict[str, Any]] = json.loads(

@@ -24,10 +24,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from deliveries import cancellation
-from deliveries.ingest import publish, publish_test
+from deliveries.lifecycle import cancellation
+from deliveries.lifecycle.redelivery import NotRedeliverable, redeliver
 from deliveries.models import Attempt, Delivery
-from deliveries.redelivery import NotRedeliverable, redeliver
+from deliveries.publishing.ingest import publish, publish_test
 from deliveries.sending.claim import ClaimedDelivery
 from deliveries.sending.record import hand_back, record_results
 from deliveries.sending.snapshot import SubscriptionSnapshot
@@ -137,6 +137,8 @@ class StateTable(RuleBasedStateMachine):
     def another_worker_takes_over(self) -> None:
         self.leases_lapse()
         self.a_worker_claims()
+        self.time_passes_until_all_is_due()  # what was interrupted often rests first
+        self.a_worker_claims()
 
     @rule()
     def the_subscription_is_switched_off_and_on(self) -> None:
@@ -149,11 +151,13 @@ class StateTable(RuleBasedStateMachine):
         is_lapsed = expected.status == "sending"
         if is_lapsed:
             expected.attempts[expected.attempt_count] = "interrupted"
-        expected.interruptions = expected.interruptions + 1 if is_lapsed else 0
-        if expected.interruptions == 5:
+        expected.interruptions += 1 if is_lapsed else 0
+        if expected.interruptions == 10:
             expected.status = "failed"
         elif not (self.is_active or expected.is_test):
             expected.status = "cancelled"
+        elif is_lapsed and expected.interruptions > 2:
+            expected.status = "pending"  # it rests
         else:
             expected.status = "sending"
             expected.attempt_count += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 
 from deliveries.sending.transport import Excuse, Outcome, Transport
 from dispatcher.chaos.certificates import Authority
-from subscriptions.address_guard import AddressPolicy
+from dispatcher.chaos.threaded_server import Connection, ThreadedServer
+from subscriptions.guard.address_guard import AddressPolicy
 from tests.deliveries.sending.transports import TRANSPORTS, MakesTransport
 from tests.hostile_receiver import HostileReceiver, refusing_port
 from tests.outbound import collect_all, request_to, send_one, submit
@@ -155,6 +157,80 @@ def test_each_request_has_its_own_deadline_whatever_went_before(
     exchange = send_one(transport, request_to(f"{receiver.origin}/hang"), deadline_seconds=0.3)
     assert exchange.outcome is Outcome.TIMEOUT
     assert exchange.duration_ms < 1000
+
+
+# ---- Idle ----------------------------------------------------------------------------------------
+
+
+class CountingReceiver:
+    """Answers 200, at `/late` after three seconds; knows which connections are open."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.open: set[Connection] = set()
+        self._server = ThreadedServer({}, tls=tls, on_connect=self._serve)
+        self.origin = self._server.origin
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _serve(self, connection: Connection) -> None:
+        self.open.add(connection)
+        try:
+            while True:  # until its end of stream
+                if connection.read_request().path == "/late":
+                    connection.pause(3.0)
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+        finally:
+            self.open.remove(connection)
+
+
+def open_after(
+    transport: Transport, receiver: CountingReceiver, *, is_enough: Callable[[int], bool]
+) -> int:
+    """Collect as the pump does while nothing is sent; return how many are open at last."""
+    until = time.monotonic() + 4.0
+    while not is_enough(len(receiver.open)) and time.monotonic() < until:
+        assert transport.collect(0.2) == []
+    return len(receiver.open)
+
+
+def test_idle_connections_are_closed_while_nothing_is_sent(
+    make_transport: MakesTransport, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    receiver = CountingReceiver(tls=authority.server_context("127.0.0.1"))
+    transport = make_transport(max_idle_seconds=1, ca_file=str(authority.file))
+    try:
+        for _ in range(2):  # it works again afterwards
+            for _ in range(5):
+                submit(transport, request_to(f"{receiver.origin}/at-once"))
+            exchanges = collect_all(transport, 5)
+            assert {exchange.outcome for exchange in exchanges} == {Outcome.SUCCEEDED}
+            transport.collect(0.2)
+            assert len(receiver.open) > 0
+            assert open_after(transport, receiver, is_enough=lambda count: count == 0) == 0
+    finally:
+        transport.close()
+        receiver.close()
+
+
+def test_what_is_under_way_stays_open_while_others_are_closed(
+    make_transport: MakesTransport,
+) -> None:
+    receiver = CountingReceiver()
+    transport = make_transport(max_idle_seconds=1)
+    try:
+        submit(transport, request_to(f"{receiver.origin}/late"), deadline_seconds=5.0)
+        for _ in range(5):
+            submit(transport, request_to(f"{receiver.origin}/at-once"))
+        collect_all(transport, 5)
+        assert len(receiver.open) > 1
+        assert open_after(transport, receiver, is_enough=lambda count: count <= 1) == 1
+        (late,) = collect_all(transport, 1)
+    finally:
+        transport.close()
+        receiver.close()
+    assert late.outcome is Outcome.SUCCEEDED
 
 
 # ---- Sockets -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from deliveries.sending.curl_transport import CurlTransport
 from deliveries.sending.proxy_address import LocatedProxy
 from deliveries.sending.requests_transport import RequestsTransport
 from deliveries.sending.transport import Transport
-from subscriptions.address_guard import AddressPolicy
+from subscriptions.guard.address_guard import AddressPolicy
 from tests.outbound import LOOPBACK_ALLOWED
 
 
