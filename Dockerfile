@@ -15,6 +15,7 @@ COPY dispatcher/ dispatcher/
 COPY subscriptions/ subscriptions/
 COPY deliveries/ deliveries/
 COPY templates/ templates/
+COPY locale/ locale/
 
 # Needs no secret: without DATABASE_URL keys are made, and they stay behind in this stage.
 RUN DISPATCHER_DATA_DIR=/build/data DISPATCHER_STATIC_ROOT=/opt/static \
@@ -24,9 +25,13 @@ RUN DISPATCHER_DATA_DIR=/build/data DISPATCHER_STATIC_ROOT=/opt/static \
 # ---- What runs --------------------------------------------------------------------------------------
 FROM python:3.13-slim-trixie
 
+# Without MALLOC_ARENA_MAX glibc gives each thread a heap of its own, and none uses what others have
+# freed. Measured in a web process of eight threads, from 3,500 to 13,000 events: its heap grew from
+# 27.1 to 27.3 MB and on, with two it stayed at 24.5 MB. Of a worker's, 4.8 MB were free; with two 1.6.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
     DISPATCHER_DATA_DIR=/var/lib/dispatcher \
     DISPATCHER_STATIC_ROOT=/opt/static
 

@@ -16,10 +16,10 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) \
 	--cov --cov-append --cov-report= --cov-fail-under=0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test judges faults soak check fix lock clean
+.PHONY: help run test browser judges faults soak bench check fix lock messages clean
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # `exec`: Ctrl-C and `kill` reach the program itself. The demo's inbox is on loopback, which is
 # allowed only while DISPATCHER_ALLOWED_NETWORKS is unset: empty means that nothing is.
@@ -35,22 +35,30 @@ test: $(VENV)/dev ## Run all tests, on SQLite and then on PostgreSQL and Redis
 	@$(BIN)/python -m tests.servers $(PYTEST)
 	@$(BIN)/coverage report
 
+browser: $(VENV)/dev ## Look at the pages in a Chromium, as people do; fails without one
+	@BROWSER_TESTS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) tests/browser
+
 judges: ## Install verifiers from npm, which `make test` then asks too (needs Node.js)
 	cd tests/judges && npm ci --no-audit --no-fund
 
 faults: $(VENV)/dev ## Break everything, one thing at a time; half an hour (ONLY=F1,F9 for some)
-	@$(BIN)/python -m tests.faults \
-		$(if $(ONLY),--only $(ONLY),--write docs/reference/faults.md)
+	@$(BIN)/python -m tests.faults $(if $(ONLY),--only $(ONLY)) --write docs/reference/faults.md
 
 soak: $(VENV)/dev ## Half an hour of steady load: does anything grow? (MINUTES=5)
 	@$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-check: $(VENV)/dev ## Check format, lint, types, imports, migrations, locks, vulnerabilities; edits nothing
+bench: $(VENV)/dev ## Measure how fast it is; two hours (CASE=sending, QUICK=1, ROWS=, PUBLISH=1)
+	@$(BIN)/python -m bench $(if $(CASE),--case $(CASE)) $(if $(QUICK),--quick) \
+		$(if $(ROWS),--rows $(ROWS)) $(if $(PUBLISH),--publish)
+
+check: $(VENV)/dev ## Check format, lint, types, imports, migrations, API document, locks, vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --settings tests.settings --check --dry-run
+	$(BIN)/python manage.py spectacular --settings tests.settings --validate --fail-on-warn \
+		| cmp - docs/reference/openapi.yaml
 	$(BIN)/python requirements/lock.py --check
 	$(BIN)/python requirements/audit.py
 
@@ -60,6 +68,9 @@ fix: $(VENV)/dev ## Format, and repair what the linter can repair
 
 lock: $(VENV)/dev ## Pin requirements/*.in again (UPGRADE=1 takes the newest versions)
 	$(BIN)/python requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+messages: $(VENV)/dev ## Collect what pages say, and compile its Japanese
+	@$(BIN)/python -m tests.messages
 
 clean: ## Remove the virtual environment and what the tools wrote; keeps var/, the data
 	rm -rf $(VENV) .coverage .coverage.* htmlcov .hypothesis .import_linter_cache
