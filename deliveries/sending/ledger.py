@@ -56,9 +56,18 @@ class Ledger:
         self._reporter = Reporter()
 
     def claim(
-        self, *, limit: int, per_subscription: int, after: UUID, busy: Collection[UUID]
+        self,
+        *,
+        limit: int,
+        per_subscription: int,
+        after: UUID,
+        busy: Collection[UUID],
+        calls_for_help: bool,
     ) -> Future[Work]:
-        """Claim due deliveries and read what sending them needs."""
+        """Claim due deliveries and read what sending them needs.
+
+        One that `calls_for_help` wakes another worker when more is due than it takes.
+        """
 
         def job() -> Work:
             wake.acknowledge()  # before claiming: a commit after this wakes us again
@@ -69,7 +78,7 @@ class Ledger:
                 after=after,
                 busy=busy,
             )
-            if claim.is_full:
+            if claim.is_full and calls_for_help:
                 self._wake_another()
             return _with_descriptions(claim)
 

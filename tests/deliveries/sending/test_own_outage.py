@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 from django.utils import timezone
@@ -70,9 +71,15 @@ def test_an_outage_of_our_own_deactivates_nobody_and_loses_nothing(
     assert "own outage over" in caplog.text
 
 
-def test_in_an_outage_only_a_few_deliveries_feel_the_way(settings: object) -> None:
+def test_in_an_outage_only_a_few_deliveries_feel_the_way(
+    settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     allow_loopback(settings)
     project = make_project()
+    callers: list[str] = []
+    monkeypatch.setattr(
+        "deliveries.wake.wake_a_worker", lambda: callers.append(threading.current_thread().name)
+    )
     with sending_in_this_process():
         with network() as receivers:
             subscribe_receivers(project, receivers.port)
@@ -86,4 +93,6 @@ def test_in_an_outage_only_a_few_deliveries_feel_the_way(settings: object) -> No
         eventually(lambda: feelers.count() > RECEIVERS)
 
     assert feelers.count() <= RECEIVERS + 3 * FEELERS
+    assert callers
+    assert not [name for name in callers if name.startswith("ledger")]  # no other worker is called
     assert Delivery.objects.filter(attempt_count=0).count() >= EVENTS * RECEIVERS - 3 * FEELERS
