@@ -26,6 +26,7 @@ class Behaviour:
 
 
 AT_ONCE = Behaviour()
+SOON = Behaviour(delay_seconds=0.25)
 AFTER_A_SECOND = Behaviour(delay_seconds=1.0)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from tests.faults.database import SqliteDatabase
 from tests.faults.driver import Driver
 from tests.faults.evidence import Evidence
-from tests.faults.receipts import AFTER_A_SECOND
+from tests.faults.receipts import AFTER_A_SECOND, SOON
 from tests.faults.rows.machine import filled, make_old_history, no_mount, small_disk
 from tests.faults.scene import Scene
 from tests.faults.stack import eventually
@@ -132,6 +132,7 @@ FAULTS = (
         killed_while_committing,
         engines=("sqlite",),
         runs=50,
+        behaviour=SOON,
         keeps_processes=False,
     ),
     Fault(
