@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,9 @@ IDLE_SECONDS = 5.0
 
 WARM_UP_THREADS = 32
 """More than the web has: each of its threads opens its connection when it is first used."""
+
+_MORE_THAN_A_CLAIM = 300
+"""Events; each makes two deliveries, and a worker claims 500 at once."""
 
 _TOLD = 5
 """Sentences of one kind that a broken row shows."""
@@ -53,8 +56,10 @@ def running_stack(engine: str, *, warm_up_events: int = 400) -> Iterator[Stack]:
             remove(folder)
 
 
-def publish_beside(stack: Stack, *, events: int, threads: int = 4) -> None:
-    """Publish in the bystander's project, and wait until it has been delivered.
+def publish_beside(
+    stack: Stack, *, events: int, threads: int = 4, then: Callable[[], None] = lambda: None
+) -> None:
+    """Publish in the bystander's project, do what is wanted `then`, and wait for the deliveries.
 
     A first time, so that what is held later is compared with processes at work; before and after
     a fault, so that both times connections are as old.
@@ -63,7 +68,29 @@ def publish_beside(stack: Stack, *, events: int, threads: int = 4) -> None:
     driver = Driver(stack.bystander, per_second=1000, threads=threads, limit=events)
     driver.start()
     driver.wait(within_seconds=60)
+    then()
     settle(stack, stack.bystander)
+
+
+def open_all_there_is(stack: Stack) -> None:
+    """Let every thread and connection be made that is made once, as late as under a load.
+
+    As many requests at once as any fault has; and each worker in turn is alone with more than one
+    claim takes, upon which it calls for help.
+    """
+    if isinstance(stack, EmbeddedStack):
+        publish_beside(stack, events=_MORE_THAN_A_CLAIM, threads=WARM_UP_THREADS)
+        return
+    for worker in stack.workers:
+        for each in stack.workers:
+            each.freeze()
+        try:
+            publish_beside(
+                stack, events=_MORE_THAN_A_CLAIM, threads=WARM_UP_THREADS, then=worker.thaw
+            )
+        finally:
+            for each in stack.workers:
+                each.thaw()
 
 
 def run(fault: Fault, stack: Stack, *, runs: int | None = None, scale: float = 1.0) -> Row:
@@ -78,8 +105,7 @@ def run(fault: Fault, stack: Stack, *, runs: int | None = None, scale: float = 1
     began = time.monotonic()
     before: dict[str, Usage] = {}
     if compares:
-        # As many at once as any fault has: threads and connections that are made once are there.
-        publish_beside(stack, events=200, threads=WARM_UP_THREADS)
+        open_all_there_is(stack)
         before = held_at_rest(stack)
     scene = set_scene(fault, stack, runs=runs)
     scene.scale = scale
