@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Any, Final, LiteralString
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models.functions import Now
 
 from deliveries.models import Delivery, Event
@@ -139,10 +139,11 @@ def _run(statement: LiteralString, values: Mapping[str, Any]) -> tuple[bool, ...
 
     Django's cursor writes values into the text, which is parsed and planned again each time.
     """
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    binds_on_server: Any = psycopg.Cursor(connection.connection)
-    wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks this thread's up each time
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    binds_on_server: Any = psycopg.Cursor(database.connection)
+    wrapped = database.make_debug_cursor if database.queries_logged else database.make_cursor
     with wrapped(binds_on_server) as cursor:
         cursor.execute(statement, values)
         return cursor.fetchone() or ()

@@ -232,9 +232,9 @@ def test_nobody_is_woken_for_an_event_that_nobody_wants(wake_ups: list[datetime]
 
 @pytest.fixture
 def wake_ups(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """When the broker was asked to wake a worker."""
+    """When a worker was to be woken."""
     sent: list[datetime] = []
-    monkeypatch.setattr("deliveries.wake.wake_a_worker", lambda: sent.append(datetime.now(UTC)))
+    monkeypatch.setattr("deliveries.wake._waker.wake", lambda: sent.append(datetime.now(UTC)))
     return sent
 
 
