@@ -30,6 +30,9 @@ BATCH: Final = 1_000
 FEW, MANY = 2, 8
 """Clients, each with a connection and one request under way."""
 
+THREADS: Final = {1: 8, BATCH: 2}
+"""Of a process that publishes in process, by batch: as many as fill both cores."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -79,8 +82,10 @@ class Rounds:
         # Twice as many clients as under full load: a slow answer must not hold the next one up.
         self._passes["half"].append(self._publish(clients=2 * MANY, per_second=many.per_second / 2))
         self._passes["batches"].append(self._publish(clients=FEW, batch=BATCH))
-        for name, batch in (("single", 1), ("in batches", BATCH)):
-            self._passes[name].append(self._publish_in_process(batch))
+        for batch in (1, BATCH):
+            for threads in (1, THREADS[batch]):
+                taken = self._publish_in_process(batch, threads)
+                self._passes[f"{batch} by {threads}"].append(taken)
 
     def _publish(self, *, clients: int, batch: int = 1, per_second: float | None = None) -> Pass:
         empty_today(self._stack)
@@ -99,12 +104,14 @@ class Rounds:
         )
         return _pass(published, meter.seconds())
 
-    def _publish_in_process(self, batch: int) -> Pass:
+    def _publish_in_process(self, batch: int, threads: int) -> Pass:
         empty_today(self._stack)
         project = next(self._turn)
         meter = parts_meter(self._stack, web=self._web.pid)
         said = json.loads(
-            self._stack.run("bench.in_process", project.slug, str(self._seconds), str(batch))
+            self._stack.run(
+                "bench.in_process", project.slug, str(self._seconds), str(batch), str(threads)
+            )
         )
         seconds = meter.seconds() | {"web": said["cpu_seconds"]}
         published = Published(events=said["events"], seconds=said["seconds"])
@@ -124,13 +131,21 @@ class Rounds:
             *self._load_figures(
                 "batches", f"batches of {BATCH:,}, {FEW} clients", per_second=at_least(15_000)
             ),
-            *self._load_figures(
-                "single", "`publish()` in process", per_second=at_least(3_000), of="the caller"
+            *self._in_process("`publish()` in process", batch=1, target=at_least(3_000)),
+            *self._in_process(
+                f"`publish_many()` in process, {BATCH:,} each", batch=BATCH, target=at_least(25_000)
             ),
+        ]
+
+    def _in_process(self, metric: str, *, batch: int, target: Target) -> list[Figure]:
+        """Return the rows of one thread, which waits for each commit, and of several."""
+        several = THREADS[batch]
+        return [
+            *self._load_figures(f"{batch} by 1", f"{metric}, one thread", of="the caller"),
             *self._load_figures(
-                "in batches",
-                f"`publish_many()` in process, {BATCH:,} each",
-                per_second=at_least(25_000),
+                f"{batch} by {several}",
+                f"{metric}, {several} threads",
+                per_second=target,
                 of="the caller",
             ),
         ]
