@@ -29,6 +29,7 @@ from subscriptions.rest.rate_limit import (
     judge,
     whole_again_at_us,
 )
+from subscriptions.rest.rate_purses import Purses
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ return {now, unpack(found)}
 
 
 class RedisStore:
-    """States of all processes: one script, one round trip; keys expire once they say nothing."""
+    """States of all processes: one script, one round trip at most; keys expire that say nothing."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis.from_url(
@@ -155,6 +156,7 @@ class RedisStore:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._script = self._redis.register_script(_SCRIPT)
+        self._purses = Purses()
         self._breaker = Breaker(
             logger,
             errors=(RedisError, OSError),
@@ -164,6 +166,12 @@ class RedisStore:
 
     def take(self, limits: Sequence[Limit], *, tokens: int) -> tuple[Allowance, ...]:
         """See `RateStore`; returns nothing while Redis is away."""
+        if tokens != 1:
+            return self._ask(limits, tokens)
+        subject = tuple([limit.key for limit in limits])
+        return self._purses.take_one(subject, lambda tokens: self._ask(limits, tokens))
+
+    def _ask(self, limits: Sequence[Limit], tokens: int) -> tuple[Allowance, ...]:
         answer = self._breaker.ask(lambda: self._run(limits, tokens), default=None)
         if answer is None:
             return ()
