@@ -86,7 +86,7 @@ class Postgres:
 
     def _processes(self) -> Iterable[int]:
         # Backends leave the process group (setsid); they stay children.
-        return [self._pid, *children_of(self._pid)]
+        return [self._pid, *children_of(self._pid)] if self._pid else []
 
 
 class Redis:
@@ -132,6 +132,8 @@ class Redis:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
+    if not pid:
+        return  # it was never started, and 0 is our own process group
     try:
         os.kill(pid, number)
     except ProcessLookupError:
