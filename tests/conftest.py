@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import hypothesis
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.test import TransactionTestCase
 from django.utils import translation
 
@@ -63,6 +64,26 @@ hypothesis.settings.load_profile("suite")
 def _english() -> None:
     """Start every test in English: a page that the thread answered before left its language."""
     translation.activate("en")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Start every test as a process that has just started, with an empty cache.
+
+    Turns and figures are kept by a project's number, which comes again after a rollback; a breaker
+    that an outage has tripped stays so for seconds.
+    """
+    from deliveries import costly_requests, wake
+    from deliveries.publishing import backlog_limit
+    from dispatcher import portal_messages
+    from tests.rates import forget_rates
+
+    cache.clear()  # in Redis rates go with it
+    forget_rates()
+    backlog_limit.figures = backlog_limit.BacklogFigures()
+    with_a_breaker: tuple[Any, ...] = (costly_requests, portal_messages, wake)
+    for module in with_a_breaker:
+        module.breaker = module.make_breaker()
 
 
 class OutsideNetworkError(RuntimeError):

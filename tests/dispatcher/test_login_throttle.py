@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -15,18 +14,10 @@ from django.db import connection
 from django.test import Client
 
 from dispatcher import login_throttle
-from tests.rates import forget_rates
 
 LOGIN = "/admin/login/"
 PASSWORD = "correct horse"
 WRONG = "battery staple"
-
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> Iterator[None]:
-    forget_rates()
-    yield
-    forget_rates()
 
 
 @pytest.fixture

@@ -359,7 +359,6 @@ def test_a_failure_below_a_link_is_logged_without_its_token(
 def test_while_the_cache_hangs_one_page_waits_for_it_and_the_next_does_not(
     project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(portal_messages, "breaker", portal_messages.make_breaker())
     asked = []
 
     def hang(*_arguments: Any) -> None:

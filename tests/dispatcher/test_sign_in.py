@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 from uuid import uuid4
@@ -15,18 +14,10 @@ from dispatcher import error_pages
 from subscriptions.models import Member, Project
 from tests.api_client import ApiClient
 from tests.factories import make_project
-from tests.rates import forget_rates
 
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct horse"
-
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> Iterator[None]:
-    forget_rates()
-    yield
-    forget_rates()
 
 
 @pytest.fixture

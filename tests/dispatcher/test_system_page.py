@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -34,13 +33,6 @@ pytestmark = pytest.mark.django_db
 PAGE = "/admin/system/"
 AUDIT = "/admin/system/audit"
 HOURLY = timedelta(hours=1)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_from_other_tests() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

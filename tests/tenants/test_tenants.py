@@ -21,7 +21,6 @@ from drf_spectacular.generators import SchemaGenerator
 
 from subscriptions.access.api_keys import ALL_SCOPES, OPERATOR_SCOPES
 from tests.api_client import ApiClient, OperatorClient
-from tests.rates import forget_rates
 from tests.tenants.routes import (
     ROOT,
     Route,
@@ -62,7 +61,6 @@ PREFIXES = {"sub": "subscription_id", "dlv": "delivery_id", "evt": "event_id",
 
 @pytest.fixture
 def ours() -> Tenant:
-    forget_rates()
     User.objects.create_user("newcomer")
     return make_tenant("ours")
 

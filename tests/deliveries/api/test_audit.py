@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 from django.utils import timezone
 
-from deliveries import costly_requests
 from deliveries.api import audit as route
 from deliveries.auditing import turns
 from deliveries.models import Delivery
@@ -22,13 +19,6 @@ from tests.api_client import ApiClient, errors_of
 from tests.factories import make_project, make_subscription
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_turns_of_other_tests() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture
@@ -173,12 +163,8 @@ def test_an_audit_that_fails_gives_its_place_back(
 def test_without_a_cache_audits_go_on(
     client: ApiClient,
     settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(
-        costly_requests, "breaker", costly_requests.make_breaker()
-    )  # other tests keep theirs
     away = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
     settings.CACHES = {"default": away}
     assert [client.get("audit").status_code for _ in range(2)] == [200, 200]

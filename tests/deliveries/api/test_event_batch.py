@@ -16,7 +16,6 @@ from django.test.utils import CaptureQueriesContext
 
 from deliveries.api.event_serializers import BATCH_LIMIT_EVENTS
 from deliveries.models import Delivery, Event, IdempotencyKey
-from deliveries.publishing import backlog_limit
 from subscriptions.catalogue.entries import create_event_type
 from subscriptions.models import IdempotentRequest, Project
 from subscriptions.payload import payload_from_python
@@ -193,9 +192,8 @@ def test_a_long_batch_may_have_a_key_too(api: ApiClient, settings: LazySettings)
 
 
 def test_a_batch_that_was_refused_as_a_whole_keeps_no_key(
-    api: ApiClient, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+    api: ApiClient, settings: LazySettings
 ) -> None:
-    monkeypatch.setattr(backlog_limit, "figures", backlog_limit.BacklogFigures())
     settings.DISPATCHER_UNFINISHED_LIMIT = 1
     make_subscription(project=api.project)
     batch, headers = {"events": [event(1), event(2)]}, {"Idempotency-Key": "refused"}
@@ -354,10 +352,7 @@ def test_events_of_many_deliveries_are_stored_a_few_at_a_time(
     assert Delivery.objects.count() == 12
 
 
-def test_a_full_backlog_refuses_all_of_a_batch(
-    api: ApiClient, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backlog_limit, "figures", backlog_limit.BacklogFigures())
+def test_a_full_backlog_refuses_all_of_a_batch(api: ApiClient, settings: LazySettings) -> None:
     settings.DISPATCHER_UNFINISHED_LIMIT = 2
     make_subscription(project=api.project)
 

@@ -254,7 +254,6 @@ def test_an_event_is_stored_and_accepted_soon_while_the_broker_is_away(
     settings: LazySettings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(wake, "breaker", wake.make_breaker())  # none that other tests have tripped
     monkeypatch.setitem(current_app.conf, "broker_url", dead_redis_url)
     cache = settings.CACHES["default"] | {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

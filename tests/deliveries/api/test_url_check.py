@@ -24,13 +24,6 @@ pytestmark = pytest.mark.django_db
 PATH = "subscriptions/check-url"
 
 
-@pytest.fixture(autouse=True)
-def _no_turns_of_other_tests() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
-
-
 @pytest.fixture
 def names(settings: Settings) -> Iterator[DnsStub]:
     with DnsStub() as stub:

@@ -9,7 +9,6 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -41,7 +40,6 @@ TYPE = "/projects/acme/event-types/order.paid"
 def project(settings: Settings) -> Project:
     """A project that may send to this machine."""
     settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    cache.clear()
     return make_project(slug="acme")
 
 

@@ -27,7 +27,6 @@ EVIL = '<script>alert("1")</script>'
 
 @pytest.fixture
 def project() -> Project:
-    cache.clear()
     return make_project()
 
 

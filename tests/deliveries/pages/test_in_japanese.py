@@ -7,7 +7,6 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -33,7 +32,6 @@ _SENTENCE = re.compile(r">[^<>]*\b[A-Za-z]+ [a-z]+ [a-z]+ [a-z]+\b[^<>]*<")
 def project(settings: Settings) -> Project:
     """A project that may send to this machine."""
     settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    cache.clear()
     return make_project(slug="acme", name="アクメ")
 
 

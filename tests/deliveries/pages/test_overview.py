@@ -28,7 +28,6 @@ EVIL = '<script>alert("1")</script>'
 
 @pytest.fixture
 def now() -> datetime:
-    cache.clear()
     moment = timezone.now()
     prepare_days(moment - timedelta(days=30))
     return moment

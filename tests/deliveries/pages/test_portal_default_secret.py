@@ -8,7 +8,6 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -58,7 +57,6 @@ def project(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project that may send to this machine, with a default secret and a catalogue."""
     monkeypatch.setattr(send_test, "WAIT_SECONDS", 0)
     settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    cache.clear()
     project = make_project(slug="acme")
     add_secret(project, DEFAULT)
     EventType.objects.create(project=project, name="order.paid", example=EXAMPLE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -33,7 +32,6 @@ pytestmark = pytest.mark.django_db
 def project(settings: Settings) -> Project:
     """A project that may send to this machine."""
     settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    cache.clear()
     return make_project(slug="acme")
 
 

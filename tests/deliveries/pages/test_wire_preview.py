@@ -9,7 +9,6 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -40,7 +39,6 @@ pytestmark = pytest.mark.django_db
 def project(settings: Settings) -> Project:
     """A project that may send to this machine."""
     settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    cache.clear()
     return make_project(slug="acme")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +26,8 @@ LIMIT = 6
 
 
 @pytest.fixture(autouse=True)
-def a_new_process(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Iterator[None]:
-    """Figures that no other test has filled, and a low limit."""
+def low_limit(settings: LazySettings) -> None:
     settings.DISPATCHER_UNFINISHED_LIMIT = LIMIT
-    forget(monkeypatch)
-    cache.clear()
-    yield
-    cache.clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -34,18 +33,9 @@ pytestmark = pytest.mark.django_db
 Status = Delivery.Status
 
 
-@pytest.fixture(autouse=True)
-def a_new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Figures that no other test has filled."""
-    monkeypatch.setattr(backlog_limit, "figures", BacklogFigures())
-    cache.clear()
-    yield
-    cache.clear()
-
-
 def some_seconds_pass() -> None:
     """Let what is unfinished be counted anew."""
-    backlog_limit.figures = BacklogFigures()  # the fixture puts the old ones back
+    backlog_limit.figures = BacklogFigures()
     cache.clear()
 
 

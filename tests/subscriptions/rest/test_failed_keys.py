@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 from uuid import uuid4
@@ -17,20 +16,13 @@ from subscriptions.rest.rate_store import Limit, take
 from subscriptions.rest.rates import FAILED_KEYS_PER_ADDRESS
 from tests.api_client import ApiClient, errors_of
 from tests.outages import dead_redis
-from tests.rates import forget_rates, make_uncounted_project
+from tests.rates import make_uncounted_project
 
 pytestmark = pytest.mark.django_db
 
 BURST = 100
 MINUTE = 60  # tokens that come back in one: no test takes so long
 BAD = "Bearer whd_" + "x" * 43
-
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> Iterator[None]:
-    forget_rates()
-    yield
-    forget_rates()
 
 
 @pytest.fixture

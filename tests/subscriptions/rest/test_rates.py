@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.conf import LazySettings
@@ -12,19 +11,12 @@ from deliveries.models import Event
 from subscriptions.rest import rate_store
 from tests.api_client import ApiClient, errors_of
 from tests.outages import dead_redis
-from tests.rates import forget_rates, make_uncounted_project
+from tests.rates import make_uncounted_project
 
 pytestmark = pytest.mark.django_db
 
 EVENT = {"type": "a.b", "data": {}}
 ITEM = re.compile(r'"([\w-]+)";(\w)=(\d+);(\w)=(\d+)')
-
-
-@pytest.fixture(autouse=True)
-def fresh_rates() -> Iterator[None]:
-    forget_rates()
-    yield
-    forget_rates()
 
 
 @pytest.fixture
