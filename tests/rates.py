@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
+
 from subscriptions.models import Project
-from subscriptions.rest import rate_store
+from subscriptions.rest import rate_store, rates
+from subscriptions.rest.rate_limit import MICROSECONDS, RatePolicy
 from tests.factories import make_project
+
+REFILL_SECONDS = 20
 
 
 def forget_rates() -> None:
@@ -14,6 +19,15 @@ def forget_rates() -> None:
     store = rate_store._store_at("")
     assert isinstance(store, rate_store.MemoryStore)
     store._whole_at_us.clear()
+
+
+def refill_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a token come back after 20 s instead of one: no ten requests take so long."""
+
+    def policy(name: str, rate: int) -> RatePolicy:
+        return RatePolicy(name, 10 * rate, REFILL_SECONDS * MICROSECONDS // rate)
+
+    monkeypatch.setattr(rates, "_policy", policy)
 
 
 def make_uncounted_project() -> Project:

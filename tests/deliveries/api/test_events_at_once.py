@@ -18,6 +18,7 @@ from subscriptions.models import ApiKey, EventType, Project
 from tests.api_client import ApiClient, OperatorClient, errors_of
 from tests.at_once import at_once
 from tests.factories import make_project, make_subscription
+from tests.rates import refill_slowly
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -183,8 +184,9 @@ def test_fifty_at_once_with_one_key_get_one_answer(api: ApiClient) -> None:
 
 
 def test_too_fast_is_refused_with_one_token_a_request(
-    api: ApiClient, settings: LazySettings
+    api: ApiClient, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refill_slowly(monkeypatch)
     settings.DISPATCHER_PUBLISH_RATE_PER_KEY = 1  # ten at once
     statuses = [api.post("events", BODY).status_code for _ in range(12)]
     assert statuses == [202] * 10 + [429] * 2

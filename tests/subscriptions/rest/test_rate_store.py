@@ -143,10 +143,10 @@ def test_what_is_given_back_can_be_taken_again(store: RateStore) -> None:
 
 
 def test_tokens_come_back_with_time(store: RateStore) -> None:
-    limit = a_limit(RatePolicy("quick", 2, 50_000))
+    limit = a_limit(RatePolicy("quick", 2, 1_000_000))
     assert is_allowed(store, limit, tokens=2)
     assert not is_allowed(store, limit)
-    time.sleep(0.06)
+    time.sleep(1.1)
     assert is_allowed(store, limit)
 
 
@@ -181,9 +181,9 @@ def test_the_script_says_what_the_decision_says(redis_store: RedisStore) -> None
 def test_a_key_says_nothing_once_the_burst_is_whole_and_is_then_gone(
     redis_store: RedisStore,
 ) -> None:
-    limit = a_limit(RatePolicy("quick", 100, 10_000))
+    limit = a_limit(RatePolicy("quick", 100, 1_000_000))
     redis_store.take([limit], tokens=3)
-    assert 0 < redis_store._redis.pttl(limit.key) <= 31
+    assert 0 < redis_store._redis.pttl(limit.key) <= 3001
 
 
 def test_memory_forgets_whose_burst_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +208,7 @@ def test_while_redis_is_away_everything_is_allowed_at_once_and_the_log_says_so_o
         began_at = time.monotonic()
         for _ in range(1000):
             assert store.take([limit], tokens=1) == ()
-        assert time.monotonic() - began_at < 0.1
+        assert time.monotonic() - began_at < 3.0  # each alone would wait for 0.2 s
     assert [record.message.partition(":")[0] for record in caplog.records] == [
         "Redis away, nothing is rate-limited"
     ]
