@@ -69,8 +69,13 @@ class Tally:
 
 def p99(seconds: Iterable[float]) -> float:
     """Return what 99 of 100 took at most; 0 where there are none."""
+    return percentile(seconds, 99)
+
+
+def percentile(seconds: Iterable[float], percent: int) -> float:
+    """Return what so many of 100 took at most; 0 where there are none."""
     ranked = sorted(seconds)
-    return ranked[int(0.99 * (len(ranked) - 1))] if ranked else 0.0
+    return ranked[int(percent / 100 * (len(ranked) - 1))] if ranked else 0.0
 
 
 class Driver:

@@ -10,7 +10,7 @@ import psycopg
 
 from tests.faults.receipts import AFTER_A_SECOND
 from tests.faults.scene import Scene
-from tests.faults.stack import status_of
+from tests.faults.stack import LEASE_SECONDS, status_of
 from tests.faults.stores import ROLE, wait_for_postgres
 from tests.faults.table import Fault
 
@@ -160,7 +160,7 @@ FAULTS = (
         "pg_terminate_backend of all of them, every few seconds",
         connections_killed,
         runs=6,
-        recovery_limit_seconds=10,
+        recovery_limit_seconds=LEASE_SECONDS + 5,
     ),
     Fault(
         "F20",
