@@ -63,6 +63,16 @@ def backdate(file: Path) -> None:
     os.utime(file, (long_ago, long_ago))
 
 
+def somebody_waits_for_deliveries() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            " AND relation = 'deliveries_delivery'::regclass"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def test_a_worker_whose_database_hangs_gives_no_sign_of_life() -> None:
     """The pump turns, but its database thread waits: behind a lock on what it claims from."""
     with production(database_url(), settings.REDIS_URL) as site:
@@ -71,9 +81,10 @@ def test_a_worker_whose_database_hangs_gives_no_sign_of_life() -> None:
         file = worker.place.folder / "heartbeat"
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("LOCK TABLE deliveries_delivery IN ACCESS EXCLUSIVE MODE")
-            time.sleep(1.5)
+            wait_until(somebody_waits_for_deliveries, within_seconds=20)
+            time.sleep(0.5)
             before = file.stat().st_mtime
-            time.sleep(3)
+            time.sleep(2)  # the claim gives up after five
             assert file.stat().st_mtime == before
         wait_until(lambda: file.stat().st_mtime > before, within_seconds=20)
         site.stop(worker)
