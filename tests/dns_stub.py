@@ -49,9 +49,10 @@ class DnsStub:
         self._exceptions: dict[tuple[str, str], Answer] = {}
         self._turns: dict[tuple[str, str], int] = {}
         self._asked_at: dict[tuple[str, str], float] = {}
+        self._known: set[tuple[int, str, str]] = set()
         self._lock = threading.Lock()
         self.queries: list[tuple[str, str]] = []
-        """Name and type (`A`, `AAAA`, …) of each query, as they came."""
+        """Name and type (`A`, `AAAA`, …) of each query, as they came; one sent again is none."""
         self.is_dead = False
         """While set, nothing is answered at all."""
         self.unknown = NXDOMAIN
@@ -106,7 +107,9 @@ class DnsStub:
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
         with self._lock:
-            self.queries.append((name, kind))
+            if (query.id, name, kind) not in self._known:
+                self._known.add((query.id, name, kind))
+                self.queries.append((name, kind))
             answer = self._next_answer(name, kind)
             asked_at = self._asked_at.setdefault((name, kind), time.monotonic())
         if self.is_dead or answer.delay_seconds == SILENT:

@@ -266,7 +266,7 @@ def test_an_event_is_stored_and_accepted_soon_while_the_broker_is_away(
 
     response = publish(client_of_project, {"type": "Task.update", "data": {}})
 
-    assert time.monotonic() - began_at < 1.0
+    assert time.monotonic() - began_at < 3.0  # without limits it waits for 40 s
     assert response.status_code == 202
     eventually(lambda: wake.breaker.is_tripped)
     assert Delivery.objects.get().status == Delivery.Status.PENDING

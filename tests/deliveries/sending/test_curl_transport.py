@@ -185,5 +185,5 @@ def test_misbehaviour_within_http_2_has_the_right_outcome(
     began_at = time.monotonic()
     exchange = _send(tls_transport, http2_receiver, path)
     assert (exchange.outcome, exchange.is_truncated) == (outcome, is_truncated), exchange
-    assert time.monotonic() - began_at < 1.5
+    assert time.monotonic() - began_at < 1.9  # its deadline is a second
     assert _send(tls_transport, http2_receiver, "ok").outcome is Outcome.SUCCEEDED

@@ -40,7 +40,7 @@ def test_a_socket_that_waits_is_cut_off_at_its_deadline(
     began_at = time.monotonic()
     watch.guard(pair[0], until=in_seconds(0.2))
     assert pair[0].recv(1) == b""
-    assert 0.15 < time.monotonic() - began_at < 0.7
+    assert 0.15 < time.monotonic() - began_at < 2.0
 
 
 def test_bytes_that_drip_in_do_not_put_a_deadline_off(
@@ -56,11 +56,11 @@ def test_bytes_that_drip_in_do_not_put_a_deadline_off(
     dripping.start()
     began_at = time.monotonic()
     watch.guard(pair[0], until=in_seconds(0.2))
-    while time.monotonic() < began_at + 2 and pair[0].recv(1):
+    while time.monotonic() < began_at + 5 and pair[0].recv(1):
         pass
     is_over.set()
     dripping.join()
-    assert time.monotonic() - began_at < 0.7
+    assert time.monotonic() - began_at < 2.0
 
 
 def test_the_nearest_deadline_counts_however_late_it_was_set(
@@ -71,7 +71,7 @@ def test_the_nearest_deadline_counts_however_late_it_was_set(
     began_at = time.monotonic()
     watch.guard(pair[0], until=in_seconds(0.1))
     assert pair[0].recv(1) == b""
-    assert time.monotonic() - began_at < 0.7
+    assert time.monotonic() - began_at < 2.0
 
 
 def test_a_socket_that_was_let_go_or_given_more_time_goes_on(

@@ -110,7 +110,7 @@ class TestWhereTheProxyIs:
         located = LocatedProxy(EgressProxy("proxy.test", 1), look_up=look_up)
         began_at = time.monotonic()
         assert located.address is None
-        assert time.monotonic() - began_at < 0.5
+        assert time.monotonic() - began_at < 3.0
         released.set()
         eventually(lambda: str(located.address) == "10.0.0.1")
 

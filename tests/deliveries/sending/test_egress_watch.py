@@ -71,8 +71,8 @@ def test_one_dead_receiver_among_living_ones_is_its_own_fault(
     (exchange,) = send(door, DEAD_URL)
 
     assert (exchange.outcome, exchange.excuse) == (Outcome.CONNECTION_FAILED, None)
-    assert time.monotonic() - began_at < 0.5  # the witnesses answer at once
-    assert exchange.duration_ms < 100  # waiting for the verdict is not its time
+    assert time.monotonic() - began_at < 0.9  # the witnesses answer at once
+    assert exchange.duration_ms < 500  # waiting for the verdict is not its time
     assert all(len(other.requests) == 1 for other in others)  # a probe sends nothing
 
 

@@ -21,6 +21,7 @@ from deliveries.sending.transport import Outcome
 from tests.deliveries.sending.transports import TRANSPORTS
 from tests.hostile_receiver import HostileReceiver, black_hole
 from tests.outbound import LOOPBACK, LOOPBACK_ALLOWED, collect_all, request_to, send_one, submit
+from tests.workers import eventually
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_threads_are_made_as_needed_and_end_with_the_transport(receiver: Hostile
     transport = RequestsTransport(policy=LOOPBACK_ALLOWED)
     for _ in range(5):
         send_one(transport, request_to(f"{receiver.origin}/ok"))
-        time.sleep(0.02)  # its thread is free again
+        time.sleep(0.2)  # its thread is free again
     assert _count_senders() == before + 1
     submit(transport, request_to(f"{receiver.origin}/hang"))
     submit(transport, request_to(f"{receiver.origin}/hang"))
@@ -154,7 +155,7 @@ def test_a_connection_that_got_too_old_since_the_last_look_is_not_used_again(
     send_one(transport, request_to(f"{receiver.origin}/ok"))
     time.sleep(0.3)
     submit(transport, request_to(f"{receiver.origin}/ok"))
-    time.sleep(0.2)  # it is sent before anything is collected
+    eventually(lambda: len(receiver.requests) == 2)  # it is sent before anything is collected
     transport.close()
     assert receiver.connections == 2
 

