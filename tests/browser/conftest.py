@@ -28,6 +28,8 @@ NEEDED = "BROWSER_TESTS"
 
 SHOTS = Path(__file__).parents[2] / "var" / "screenshots"
 
+expect.set_options(timeout=15_000)  # as long as any other step of a page may take, see `visit`
+
 Visit = Callable[..., Page]
 
 _ABANDONED = ("htmx:afterRequest,", "htmx:sendAbort,")
