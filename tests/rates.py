@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from subscriptions.models import Project
-from subscriptions.rest import rate_store, rates
+from subscriptions.rest import rate_purses, rate_store, rates
 from subscriptions.rest.rate_limit import MICROSECONDS, RatePolicy
 from tests.factories import make_project
 
@@ -15,10 +16,13 @@ REFILL_SECONDS = 20
 
 
 def forget_rates() -> None:
-    """Forget what was taken in this process's memory; in Redis no two tests share a name."""
-    store = rate_store._store_at("")
-    assert isinstance(store, rate_store.MemoryStore)
-    store._whole_at_us.clear()
+    """Forget what this process has counted, or taken ahead of what is counted in Redis."""
+    in_memory = rate_store._store_at("")
+    assert isinstance(in_memory, rate_store.MemoryStore)
+    in_memory._whole_at_us.clear()
+    shared = rate_store._store_at(settings.DISPATCHER_RATE_REDIS_URL)
+    if isinstance(shared, rate_store.RedisStore):
+        shared._purses = rate_purses.Purses()
 
 
 def refill_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
