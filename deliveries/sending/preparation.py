@@ -7,10 +7,9 @@ cannot become a request ends as an exchange at once: nothing was sent.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
-from django.utils import timezone
 
 from deliveries.sending.claim import ClaimedDelivery
 from deliveries.sending.compose import NotComposable, compose_body, compose_head
@@ -46,7 +45,7 @@ def prepare(
     `clock_ahead` is the error of this machine's clock: a receiver refuses a signature that comes
     from the past or the future.
     """
-    started_at = timezone.now() - clock_ahead
+    started_at = datetime.now(UTC) - clock_ahead
     reason: ValueError
     try:
         return _request(delivery, subscription, description, started_at)

@@ -129,7 +129,18 @@ def _scheme(name: str) -> Scheme:
 
 
 def _hmac(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, "sha256")  # one call into OpenSSL: a third of `hmac.new`
+    begun = _begun(key).copy()
+    begun.update(content)
+    return begun.digest()
+
+
+@lru_cache(maxsize=10_000)
+def _begun(key: bytes) -> hmac.HMAC:
+    """Return what is the same for all that a key signs.
+
+    `hmac.digest` makes it each time, and lets another thread have the interpreter meanwhile.
+    """
+    return hmac.new(key, digestmod="sha256")
 
 
 def _base64(signature: bytes) -> str:
