@@ -1,15 +1,15 @@
 """Takes some tokens ahead for whoever asks in quick succession, so that not each asks Redis.
 
 Held by `rate_store.RedisStore`, one for each process. What is taken ahead is gone for everybody
-else; so nobody ever gets more than a policy allows, and it is only as much as comes back at once,
-while there is plenty, and forgotten soon.
+else; so over time nobody gets more than a policy allows, though a burst may have what each process
+holds besides. It is only as much as comes back at once, while there is plenty, and forgotten soon.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,8 +27,8 @@ _GOOD_SECONDS: Final = 0.1
 
 _PURSES_AT_MOST: Final = 1000
 
-Subject = tuple[str, ...]
-"""The keys of the limits that are asked together."""
+Subject = tuple[Hashable, ...]
+"""The limits that are asked together: whose tokens, by which policies."""
 
 Ask = Callable[[int], tuple[Allowance, ...]]
 """Takes so many tokens from the limits at once, and says what is left; nothing: no answer."""
@@ -55,44 +55,67 @@ class Purses:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._purses: dict[Subject, _Purse] = {}
+        self._filling: set[Subject] = set()
+        """For whom some thread is taking ahead: the others take what they need."""
 
     def take_one(self, subject: Subject, ask: Ask) -> tuple[Allowance, ...]:
         """Take a token out of the subject's purse, or ask for it, and for some more."""
         with self._lock:
-            purse = self._purses.get(subject)
-            is_good = purse is not None and time.monotonic() < purse.good_until
-            if purse is not None and is_good and purse.tokens:
-                return purse.pay()
-            ahead = _how_many_ahead(purse) if purse is not None and is_good else 0
-        said = ask(1 + ahead)
-        if ahead and not _is_allowed(said):
-            ahead = 0
-            said = ask(1)
-        if not _is_allowed(said):
-            return said
+            if paid := self._pay(subject):
+                return paid
+            ahead = self._how_many_ahead(subject)
+            is_filling = ahead > 0
+            if is_filling:
+                self._filling.add(subject)
+        try:
+            said = ask(1 + ahead)
+            if is_filling and not _is_allowed(said):
+                said, ahead = ask(1), 0
+        except BaseException:
+            with self._lock:
+                if is_filling:
+                    self._filling.discard(subject)
+            raise
         with self._lock:
-            return self._keep(subject, said, ahead)
+            if is_filling:
+                self._filling.discard(subject)
+            if _is_allowed(said):
+                return self._keep(subject, said, ahead)
+            return self._pay(subject) or said  # another thread may have filled it meanwhile
+
+    def _good(self, subject: Subject) -> _Purse | None:
+        purse = self._purses.get(subject)
+        return purse if purse is not None and time.monotonic() < purse.good_until else None
+
+    def _pay(self, subject: Subject) -> tuple[Allowance, ...] | None:
+        purse = self._good(subject)
+        return purse.pay() if purse is not None and purse.tokens else None
+
+    def _how_many_ahead(self, subject: Subject) -> int:
+        """Return twice as many as last time, as long as nobody else could miss them."""
+        purse = self._good(subject)
+        if purse is None or subject in self._filling:
+            return 0
+        bounds = (
+            min(_COMES_BACK_WITHIN_US // said.policy.interval_us, said.remaining // _PLENTY)
+            for said in purse.said
+        )
+        return min(AHEAD_AT_MOST, 2 * purse.taken_ahead + 1, *bounds)
 
     def _keep(
         self, subject: Subject, said: tuple[Allowance, ...], ahead: int
     ) -> tuple[Allowance, ...]:
         """Put what was taken ahead into the purse, to what another thread has put there."""
-        now = time.monotonic()
-        former = self._purses.get(subject)
-        tokens = ahead + (former.tokens if former is not None and now < former.good_until else 0)
-        if former is None and len(self._purses) >= _PURSES_AT_MOST:
+        if any(allowance.policy.interval_us > _COMES_BACK_WITHIN_US for allowance in said):
+            return said  # nothing is ever taken ahead
+        former = self._good(subject)
+        tokens = ahead + (former.tokens if former is not None else 0)
+        taken_ahead = max(ahead, former.taken_ahead if former is not None else 0)
+        if subject not in self._purses and len(self._purses) >= _PURSES_AT_MOST:
             self._purses.clear()
-        self._purses[subject] = _Purse(tokens, ahead, now + _GOOD_SECONDS, said)
+        until = time.monotonic() + _GOOD_SECONDS
+        self._purses[subject] = _Purse(tokens, taken_ahead, until, said)
         return _with(said, tokens)
-
-
-def _how_many_ahead(purse: _Purse) -> int:
-    """Return twice as many as last time, as long as nobody else could miss them."""
-    bounds = (
-        min(_COMES_BACK_WITHIN_US // said.policy.interval_us, said.remaining // _PLENTY)
-        for said in purse.said
-    )
-    return min(AHEAD_AT_MOST, 2 * purse.taken_ahead + 1, *bounds)
 
 
 def _is_allowed(said: Sequence[Allowance]) -> bool:
@@ -105,5 +128,8 @@ def _with(said: Sequence[Allowance], tokens: int) -> tuple[Allowance, ...]:
     if not tokens:
         return tuple(said)
     return tuple(
-        Allowance(allowance.policy, True, allowance.remaining + tokens, 0) for allowance in said
+        Allowance(
+            allowance.policy, True, min(allowance.policy.burst, allowance.remaining + tokens), 0
+        )
+        for allowance in said
     )

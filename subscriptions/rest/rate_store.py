@@ -64,7 +64,7 @@ def take(limits: Sequence[Limit], *, tokens: int = 1) -> tuple[Allowance, ...]:
     """Take tokens from all limits at once, or from none of them when one refuses.
 
     Returns what each says, in their order, with what is left; nothing when there is no limit, or
-    none that can be asked. Costs one round trip at most.
+    none that can be asked. Costs a round trip, or none.
     """
     return (
         _store_at(settings.DISPATCHER_RATE_REDIS_URL).take(limits, tokens=tokens) if limits else ()
@@ -145,7 +145,7 @@ return {now, unpack(found)}
 
 
 class RedisStore:
-    """States of all processes: one script, one round trip at most; keys expire that say nothing."""
+    """States of all processes, kept by one script; keys expire once they say nothing."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis.from_url(
@@ -168,8 +168,7 @@ class RedisStore:
         """See `RateStore`; returns nothing while Redis is away."""
         if tokens != 1:
             return self._ask(limits, tokens)
-        subject = tuple([limit.key for limit in limits])
-        return self._purses.take_one(subject, lambda tokens: self._ask(limits, tokens))
+        return self._purses.take_one(tuple(limits), lambda tokens: self._ask(limits, tokens))
 
     def _ask(self, limits: Sequence[Limit], tokens: int) -> tuple[Allowance, ...]:
         answer = self._breaker.ask(lambda: self._run(limits, tokens), default=None)

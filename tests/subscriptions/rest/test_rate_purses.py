@@ -117,18 +117,56 @@ def test_nobody_who_has_no_answer_is_told_of_a_purse() -> None:
     assert [purses.take_one(SUBJECT, lambda _: ()) for _ in range(3)] == [(), (), ()]
 
 
-def test_threads_together_never_spend_what_was_not_taken() -> None:
+def test_threads_together_take_no_more_ahead_than_one_alone() -> None:
     bucket, purses, lock = Bucket(), Purses(), threading.Lock()
-
-    def take_some(_: int) -> int:
-        return sum(purses.take_one(SUBJECT, slowly)[0].is_allowed for _ in range(200))
 
     def slowly(tokens: int) -> tuple[Allowance, ...]:
         with lock:
             said = bucket.ask(tokens)
-        time.sleep(0.001)
+        time.sleep(0.002)
         return said
+
+    def take_some(_: int) -> int:
+        spent = 0
+        for _ in range(60):
+            (said,) = purses.take_one(SUBJECT, slowly)
+            spent += said.is_allowed
+            assert said.remaining < FAST.burst
+            assert all(purse.tokens <= AHEAD_AT_MOST for purse in list(purses._purses.values()))
+            time.sleep(0.004)
+        return spent
 
     with ThreadPoolExecutor(8) as threads:
         spent = sum(threads.map(take_some, range(8)))
-    assert spent == 1600 <= bucket.gone
+    assert spent == 480 <= bucket.gone
+
+
+@pytest.mark.usefixtures("clock")
+def test_who_is_refused_gets_what_another_thread_has_put_there_meanwhile() -> None:
+    bucket, purses = Bucket(), Purses()
+    for _ in range(5):
+        purses.take_one(SUBJECT, bucket.ask)
+
+    def refused(tokens: int) -> tuple[Allowance, ...]:
+        purses._filling.clear()  # it has done so
+        purses._purses[SUBJECT].tokens = 3
+        bucket.gone = FAST.burst
+        return bucket.ask(tokens)
+
+    purses._purses[SUBJECT].tokens = 0
+    purses._filling.add(SUBJECT)  # another thread takes ahead just now
+    assert purses.take_one(SUBJECT, refused)[0].is_allowed
+    assert bucket.asked[-1] == 1
+
+
+def test_a_failure_lets_the_next_one_fill_the_purse() -> None:
+    bucket, purses = Bucket(), Purses()
+    purses.take_one(SUBJECT, bucket.ask)
+
+    def fail(_: int) -> tuple[Allowance, ...]:
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        purses.take_one(SUBJECT, fail)
+    purses.take_one(SUBJECT, bucket.ask)
+    assert bucket.asked == [1, 2]
