@@ -15,7 +15,7 @@ import time
 
 from celery import current_app
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connections, transaction
 from kombu.exceptions import KombuError
 from kombu.pools import producers
 from redis.exceptions import RedisError
@@ -89,6 +89,11 @@ _PATIENCE_SECONDS = 0.2
 """What is waited for a broker that does not answer."""
 
 
+_TOGETHER_SECONDS = 0.005
+"""What is published within this time shares a question to Redis: that costs a third of what
+publishing an event does."""
+
+
 class _Waker:
     """The thread that wakes workers, started when it is first needed; in each process its own."""
 
@@ -110,13 +115,15 @@ class _Waker:
     def _start(self) -> None:
         with self._at_work:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="waker", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="waker", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while self._is_wanted.wait():
             with self._at_work:
                 self._do_what_is_wanted()
+            connections.close_all()  # this thread's: a cache in the database opens one
             time.sleep(_TOGETHER_SECONDS)
 
     def _do_what_is_wanted(self) -> None:
@@ -127,7 +134,10 @@ class _Waker:
             logger.exception("no worker could be woken")
 
     def finish(self) -> None:
-        """Do what is still wanted: a command may end right after it has published."""
+        """Do what is still wanted: a command may end right after it has published.
+
+        Not so in forked children, a web server's or a pool's, which end without a word.
+        """
         if not self._at_work.acquire(timeout=2 * _PATIENCE_SECONDS):
             return  # a broker that does not answer keeps nobody from ending
         try:
@@ -136,10 +146,6 @@ class _Waker:
         finally:
             self._at_work.release()
 
-
-_TOGETHER_SECONDS = 0.005
-"""What is published within this time shares a question to Redis: that costs a third of what
-publishing an event does."""
 
 _waker = _Waker()
 os.register_at_fork(after_in_child=_waker.begin_anew)

@@ -78,11 +78,11 @@ def _nothing_remembered() -> None:
     from dispatcher import portal_messages
     from tests.rates import forget_rates
 
-    cache.clear()  # in Redis rates go with it
     forget_rates()
     backlog_limit.figures = backlog_limit.BacklogFigures()
     with wake._waker._at_work:  # what the test before published wakes nobody in this one
         wake._waker._is_wanted.clear()
+        cache.clear()  # in Redis rates go with it
     with_a_breaker: tuple[Any, ...] = (costly_requests, portal_messages, wake)
     for module in with_a_breaker:
         module.breaker = module.make_breaker()

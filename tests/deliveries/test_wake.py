@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -84,20 +85,26 @@ def test_a_broker_that_is_away_neither_fails_nor_holds_up_a_publisher(broker: st
     assert max(json.loads(result.stdout)) < 1  # a call that waited would block for 40 s
 
 
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
+END_AT_ONCE = """
+import threading, django
+django.setup()
+from deliveries import wake
+wake.wake_a_worker = lambda: print("woken")
+wake._waker._thread = threading.current_thread()  # so only the end of the process can ask
+wake.wake_on_commit()
+"""
+
+
 def test_a_process_that_ends_right_after_publishing_has_woken_a_worker() -> None:
-    project = make_subscription().project
-    cache.delete(wake._FLAG)
-    subprocess.run(
-        [sys.executable, "-c", PUBLISH_TWICE, str(project.id)],
+    done = subprocess.run(
+        [sys.executable, "-c", END_AT_ONCE],
         cwd=ROOT,
-        env=worker_environment(),
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        stdout=subprocess.PIPE,
         timeout=60,
         check=True,
     )
-    assert cache.get(wake._FLAG)
-    cache.delete(wake._FLAG)
+    assert done.stdout == b"woken\n"
 
 
 @pytest.fixture
@@ -136,6 +143,22 @@ def test_a_question_that_fails_is_not_the_last(
     eventually(lambda: bool(asked))
 
 
+def test_a_thread_that_cannot_be_started_is_started_later(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    waker = wake._Waker()
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            waker.wake()
+    waker.wake()
+    eventually(lambda: bool(asked))
+
+
 def test_what_is_still_wanted_at_the_end_is_done(asked: list[str]) -> None:
     waker = wake._Waker()
     waker.finish()
@@ -166,5 +189,9 @@ os._exit(0 if said == [os.getpid()] else 1)
 
 def test_a_forked_process_wakes_workers_itself() -> None:
     subprocess.run(
-        [sys.executable, "-c", FORK], cwd=ROOT, env=worker_environment(), timeout=60, check=True
+        [sys.executable, "-c", FORK],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        timeout=60,
+        check=True,
     )
