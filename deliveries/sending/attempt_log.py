@@ -42,7 +42,10 @@ def log_attempt(ticket: Ticket, exchange: Exchange) -> None:
         exchange.remote_address or "-",
         exchange.operator_detail,
     )
-    logger.handle(_Record(arguments))
+    if logging.getLogRecordFactory() is logging.LogRecord:
+        logger.handle(_Record(arguments))
+    else:  # somebody adds something to all records
+        logger.info(_LINE, *arguments)
 
 
 class _Record(logging.LogRecord):
@@ -55,7 +58,8 @@ class _Record(logging.LogRecord):
         self.__dict__.update(_FIRST.__dict__)
         self.args = arguments
         self.created = time.time()
-        self.msecs = int(self.created % 1 * 1000)
+        self.msecs = float(int(self.created % 1 * 1000))
         self.relativeCreated = _FIRST.relativeCreated + 1000 * (self.created - _FIRST.created)
         self.process = os.getpid()
+        self.thread = threading.get_ident()
         self.threadName = threading.current_thread().name

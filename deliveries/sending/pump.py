@@ -276,7 +276,7 @@ class Pump(threading.Thread):
             per_subscription=self._slots.per_subscription,
             after=self._last_subscription,
             busy=self._left_out,
-            calls_for_help=not self._outage.since,  # the others feel their way too, or will soon
+            calls_for_help=not self._outage.since,  # whoever reaches somebody polls
         )
 
     def _take_up_finished_jobs(self, now: float) -> None:

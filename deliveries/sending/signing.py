@@ -134,11 +134,12 @@ def _hmac(key: bytes, content: bytes) -> bytes:
     return begun.digest()
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1000)
 def _begun(key: bytes) -> hmac.HMAC:
     """Return what is the same for all that a key signs.
 
-    `hmac.digest` makes it each time, and lets another thread have the interpreter meanwhile.
+    `hmac.digest` makes it each time, and lets another thread have the interpreter meanwhile. Keys
+    stay in memory here, as they do in `_standard_key`.
     """
     return hmac.new(key, digestmod="sha256")
 
