@@ -59,9 +59,14 @@ _CHECKS_OF_PAGES = {checks.Tags.urls, checks.Tags.admin}
 
 
 def refuse_what_checks_refuse() -> None:
-    """Stop for what stops a management command."""
-    tags = sorted(registry.tags_available() - _CHECKS_OF_PAGES)
-    refused = [message.msg for message in checks.run_checks(tags=tags) if message.is_serious()]
+    """Stop for what stops a management command, but for what is wrong with pages."""
+    refused = [
+        message.msg
+        for check in registry.get_checks()
+        if _CHECKS_OF_PAGES.isdisjoint(check.tags)
+        for message in check(app_configs=None, databases=None)
+        if message.is_serious()
+    ]
     if refused:
         raise ImproperlyConfigured(" ".join(refused))
 

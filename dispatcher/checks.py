@@ -18,7 +18,7 @@ RECORDING_SECONDS = 2
 POSTGRESQL_AT_LEAST = 150000
 
 
-@register("dispatcher")
+@register
 def check_lease(**_: Any) -> list[CheckMessage]:
     """Refuse a lease that ends before its request may."""
     shortest = settings.DISPATCHER_REQUEST_DEADLINE_SECONDS + RECORDING_SECONDS

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from celery.exceptions import ImproperlyConfigured
+from django.core.checks import Error
+from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
 from dispatcher import celery, checks
+from tests.workers import ROOT
 
 
 @pytest.mark.parametrize(("lease_seconds", "is_refused"), [(5, True), (7, True), (8, False)])
@@ -38,3 +44,31 @@ def test_an_old_postgresql_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "POSTGRESQL_AT_LEAST", 990000)
     with pytest.raises(SystemCheckError, match="PostgreSQL 15"):
         call_command("check", databases=["default"])
+
+
+def test_a_worker_heeds_checks_without_a_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> list[Error]:
+        return [Error("a host's own")]
+
+    refuse.tags = ()  # type: ignore[attr-defined]  # as `register` leaves it
+    monkeypatch.setattr(registry, "registered_checks", {refuse})
+    with pytest.raises(ImproperlyConfigured, match="a host's own"):
+        celery.refuse_what_checks_refuse()
+
+
+CHECK_AS_A_WORKER = """
+import sys
+from dispatcher import celery
+celery.refuse_what_checks_refuse()
+sys.exit("dispatcher.urls" in sys.modules)
+"""
+
+
+def test_a_worker_loads_no_pages() -> None:
+    subprocess.run(
+        [sys.executable, "-c", "import django; django.setup()" + CHECK_AS_A_WORKER],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        timeout=60,
+        check=True,
+    )
