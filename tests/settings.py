@@ -11,6 +11,8 @@ import tempfile
 from urllib.parse import urlsplit
 
 DATA_FOLDER = tempfile.mkdtemp(prefix="dispatcher-tests-")
+STATIC_FOLDER = f"{DATA_FOLDER}/static"  # not with the database: each client looks at all files
+os.mkdir(STATIC_FOLDER)
 atexit.register(shutil.rmtree, DATA_FOLDER, ignore_errors=True)
 
 for name in list(os.environ):
@@ -25,7 +27,7 @@ if os.environ.get("REDIS_URL") and "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}").geturl()
 os.environ |= {
     "DISPATCHER_DATA_DIR": DATA_FOLDER,
-    "DISPATCHER_STATIC_ROOT": DATA_FOLDER,
+    "DISPATCHER_STATIC_ROOT": STATIC_FOLDER,
     "DISPATCHER_SECRET_KEY": "for tests only " * 4,
     "DISPATCHER_ENCRYPTION_KEYS": "dGhlc2UgYXJlIDMyIGJ5dGVzIGZvciB0ZXN0cy4uLi4=",
     "DISPATCHER_ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
