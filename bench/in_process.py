@@ -28,7 +28,6 @@ def run(slug: str, *, seconds: float, batch: int, threads: int) -> dict[str, flo
     data = {"n": 1, "text": "x" * TEXT_CHARACTERS}
 
     def publish_until(end: float) -> int:
-        publish(project=project, event_type=EVENT_TYPE, data=data)  # connects
         events = 0
         while time.monotonic() < end:
             if batch == 1:
