@@ -96,7 +96,8 @@ class Rounds:
                 port=self._stack.port,
                 slug=project.slug,
                 api_key=project.api_key,
-                seconds=self._seconds,
+                # More than a burst of the highest rate there is would be refused.
+                seconds=self._seconds if batch == 1 else self._seconds / 2,
                 clients=clients,
                 batch=batch,
                 per_second=per_second,
