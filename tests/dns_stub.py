@@ -5,9 +5,11 @@ Tests of the resolver and of the door start it; it speaks UDP and knows A and AA
 
 from __future__ import annotations
 
+import heapq
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from types import TracebackType
@@ -51,6 +53,8 @@ class DnsStub:
         self._asked_at: dict[tuple[str, str], float] = {}
         self._known: set[tuple[int, str, str]] = set()
         self._lock = threading.Lock()
+        self._delayed: list[tuple[float, bytes, tuple[str, int]]] = []
+        """A heap of when to send what to whom. No thread for each: there may be thousands."""
         self.queries: list[tuple[str, str]] = []
         """Name and type (`A`, `AAAA`, …) of each query, as they came; one sent again is none."""
         self.is_dead = False
@@ -97,7 +101,10 @@ class DnsStub:
     def _serve(self) -> None:
         while True:
             try:
+                self._socket.settimeout(self._send_what_is_due())
                 wire, peer = self._socket.recvfrom(4096)
+            except TimeoutError:
+                continue
             except OSError:
                 return  # closed
             self._answer(dns.message.from_wire(wire), peer)
@@ -116,13 +123,7 @@ class DnsStub:
             return
         # As a resolver that asks on: who asks again in the meantime waits no longer than the first.
         wire = _respond(query, answer).to_wire()
-        delay_seconds = asked_at + answer.delay_seconds - time.monotonic()
-        if delay_seconds > 0:
-            timer = threading.Timer(delay_seconds, self._send, (wire, peer))
-            timer.daemon = True
-            timer.start()
-        else:
-            self._send(wire, peer)
+        heapq.heappush(self._delayed, (asked_at + answer.delay_seconds, wire, peer))
 
     def _next_answer(self, name: str, kind: str) -> Answer:
         if (name, kind) in self._exceptions:
@@ -132,11 +133,16 @@ class DnsStub:
         self._turns[name, kind] = turn + 1
         return answers[min(turn, len(answers) - 1)]
 
-    def _send(self, wire: bytes, peer: tuple[str, int]) -> None:
-        try:
-            self._socket.sendto(wire, peer)
-        except OSError:
-            return  # closed meanwhile
+    def _send_what_is_due(self) -> float | None:
+        """Return the seconds until there is more to send; `None` while nothing waits."""
+        while self._delayed:
+            seconds_left = self._delayed[0][0] - time.monotonic()
+            if seconds_left > 0:
+                return seconds_left
+            _, wire, peer = heapq.heappop(self._delayed)
+            with suppress(OSError):  # who asked may be gone
+                self._socket.sendto(wire, peer)
+        return None
 
 
 def _respond(query: dns.message.Message, answer: Answer) -> dns.message.Message:
