@@ -26,7 +26,7 @@ from bench.due import (
     wait_until_sent,
 )
 from bench.environment import unwatched
-from bench.measurement import Figure, at_least, compared, figure
+from bench.measurement import Figure, Target, at_least, compared, figure
 from bench.options import Options
 from bench.projects import Project, make_projects, wanting
 from bench.stack import Stack, running_stack
@@ -95,8 +95,6 @@ class Rounds:
         passes = self._passes
         cpu, wall = _per_cpu_second(passes), _per_second(passes)
         size = f"{self._count:,} deliveries, {SUBSCRIPTIONS} subscriptions, bodies of 1 KiB"
-        slow = f"{self._slow_count:,} deliveries for the slower"
-        usual = f"{self._usual_count:,} deliveries for the slower"
         receiver = f"{self._stack.receiver.kind}, asked by the bare loop"
         unit, per_cpu = "deliveries/s", "deliveries per CPU-s"
         return [
@@ -120,43 +118,19 @@ class Rounds:
                 target=at_least(0.35),
                 note=size,
             ),
-            compared(
-                CASE,
-                "per CPU-second, against our `requests` transport",
-                cpu["one"],
-                unit=per_cpu,
-                yardstick="DISPATCHER_TRANSPORT=requests",
-                against=cpu["requests"],
+            *self._beside(
+                "requests",
+                "our `requests` transport",
+                yardsticks=("DISPATCHER_TRANSPORT=requests", ", one worker"),
                 target=at_least(6),
-                note=slow,
+                note=f"{self._slow_count:,} deliveries for the slower",
             ),
-            compared(
-                CASE,
-                "per second, against our `requests` transport",
-                wall["one"],
-                unit=unit,
-                yardstick="DISPATCHER_TRANSPORT=requests, one worker",
-                against=wall["requests"],
-                note=slow,
-            ),
-            compared(
-                CASE,
-                "per CPU-second, against a Celery task each",
-                cpu["one"],
-                unit=per_cpu,
-                yardstick="Celery task, `requests`, ORM",
-                against=cpu["usual"],
+            *self._beside(
+                "usual",
+                "a Celery task each",
+                yardsticks=("Celery task, `requests`, ORM", ", a process per core"),
                 target=at_least(25),
-                note=usual,
-            ),
-            compared(
-                CASE,
-                "per second, against a Celery task each",
-                wall["one"],
-                unit=unit,
-                yardstick="Celery task, `requests`, ORM, a process per core",
-                against=wall["usual"],
-                note=usual,
+                note=f"{self._usual_count:,} deliveries for the slower",
             ),
             *(
                 figure(
@@ -167,6 +141,43 @@ class Rounds:
                     note="one worker",
                 )
                 for part in ("worker", "PostgreSQL", "Redis", "receiver")
+            ),
+        ]
+
+    def _beside(
+        self,
+        contender: str,
+        words: str,
+        *,
+        yardsticks: tuple[str, str],
+        target: Target,
+        note: str,
+    ) -> list[Figure]:
+        """Compare one worker with another way: what each CPU-second sends, and each second.
+
+        `yardsticks` says what the other way is, and how much of it sends at once.
+        """
+        what, how_much = yardsticks
+        cpu, wall = _per_cpu_second(self._passes), _per_second(self._passes)
+        return [
+            compared(
+                CASE,
+                f"per CPU-second, against {words}",
+                cpu["one"],
+                unit="deliveries per CPU-s",
+                yardstick=what,
+                against=cpu[contender],
+                target=target,
+                note=note,
+            ),
+            compared(
+                CASE,
+                f"per second, against {words}",
+                wall["one"],
+                unit="deliveries/s",
+                yardstick=what + how_much,
+                against=wall[contender],
+                note=note,
             ),
         ]
 
