@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from functools import partial
-from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -27,25 +26,13 @@ from subscriptions.payload import payload_from_json
 from subscriptions.subscription_changes import change_subscription, delete_subscription
 from tests.at_once import at_once
 from tests.deliveries.pages.filling_in import NEW, as_shown, filled_in, member, page_of, text_of
-from tests.factories import make_project, make_subscription
+from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db
 
 MEANWHILE = "was changed while you filled in the form"
 KEYS = "/projects/acme/keys"
 TYPE = "/projects/acme/event-types/order.paid"
-
-
-@pytest.fixture
-def project(settings: Settings) -> Project:
-    """A project that may send to this machine."""
-    settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    return make_project(slug="acme")
-
-
-@pytest.fixture
-def editor(project: Project) -> Client:
-    return member(project, "editor")
 
 
 def sent_by(page: Any) -> dict[str, Any]:

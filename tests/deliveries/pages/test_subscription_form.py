@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -26,18 +24,6 @@ from tests.deliveries.pages.filling_in import (
 from tests.factories import make_project, make_subscription
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project(settings: Settings) -> Project:
-    """A project that may send to this machine."""
-    settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    return make_project(slug="acme")
-
-
-@pytest.fixture
-def editor(project: Project) -> Client:
-    return member(project, "editor")
 
 
 # ---- Creating ----------------------------------------------------------------------------------

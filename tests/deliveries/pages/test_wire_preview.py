@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import html
 import re
-from ipaddress import ip_network
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import Settings
 
 from deliveries.costly_requests import turn
 from deliveries.pages import wire_preview
@@ -26,25 +24,12 @@ from tests.deliveries.pages.filling_in import (
     VERDICT,
     as_shown,
     filled_in,
-    member,
     page_of,
     text_of,
 )
-from tests.factories import make_project, make_subscription
+from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def project(settings: Settings) -> Project:
-    """A project that may send to this machine."""
-    settings.DISPATCHER_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-    return make_project(slug="acme")
-
-
-@pytest.fixture
-def editor(project: Project) -> Client:
-    return member(project, "editor")
 
 
 # ---- The URL's verdict --------------------------------------------------------------------------
