@@ -25,7 +25,7 @@ from django.utils import timezone
 
 from deliveries.clock import ahead_of_database
 from deliveries.models import Attempt, Delivery, Event
-from deliveries.queue_walk import QUEUE_POSTGRES, queue_bounds
+from deliveries.queue_walk import QUEUE_POSTGRES, KnownFloor, queue_bounds
 from deliveries.sending.known_snapshots import known_snapshots
 from deliveries.sending.snapshot import SubscriptionSnapshot, load_snapshots
 from deliveries.sending.transport import Outcome
@@ -88,6 +88,7 @@ class _Ask:
     per_subscription: int
     after: UUID
     busy: Collection[UUID]
+    known_floor: KnownFloor
 
 
 class _Due(msgspec.Struct, frozen=True, gc=False):
@@ -119,12 +120,15 @@ def claim_due(
     lease_seconds: int,
     after: UUID = _BEFORE_ALL,
     busy: Collection[UUID] = (),
+    known_floor: KnownFloor | None = None,
 ) -> Claim:
     """Claim up to `limit` due deliveries, going round the subscriptions that have any.
 
-    `after` is the subscription served last; those in `busy` are left out.
+    `after` is the subscription served last; those in `busy` are left out. `known_floor` is the
+    caller's own, for all its claims.
     """
-    ask = _Ask(limit, per_subscription, after, busy)
+    known_floor = known_floor or KnownFloor()
+    ask = _Ask(limit, per_subscription, after, busy, known_floor)
     pick = _pick_postgres if connection.vendor == "postgresql" else _pick_sqlite
     lease_ends_at = time.monotonic() + lease_seconds
     # SQLite has no revisions, and the caller's own transaction may have changed some subscription.
@@ -137,10 +141,13 @@ def claim_due(
         snapshots = find(projects)
         sendable = _move_on(rows, snapshots, lease=timedelta(seconds=lease_seconds))
         _write_down_interrupted(rows, snapshots, lease=timedelta(seconds=lease_seconds))
+    is_full = len(rows) >= limit
+    if not is_full:
+        known_floor.forget()
     return Claim(
         deliveries=tuple(_with_events(sendable, lease_ends_at=lease_ends_at)),
         snapshots=snapshots,
-        is_full=len(rows) >= limit,
+        is_full=is_full,
         last_subscription=rows[-1].subscription_id if rows else after,
         clock_ahead=clock_ahead,
     )
@@ -171,7 +178,7 @@ def _pick_postgres(ask: _Ask) -> list[_Due]:
         cursor.execute(
             _PICK_POSTGRES,
             {
-                **queue_bounds(cursor),
+                **queue_bounds(cursor, known_floor=ask.known_floor),
                 "after": ask.after,
                 "busy": list(ask.busy),
                 "limit": ask.limit,

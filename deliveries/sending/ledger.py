@@ -21,6 +21,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from deliveries import wake
 from deliveries.lifecycle.cancellation import cancel_batch
 from deliveries.models import Delivery
+from deliveries.queue_walk import KnownFloor
 from deliveries.sending.claim import Claim, ClaimedDelivery, claim_due
 from deliveries.sending.record import AttemptResult, hand_back, record_results
 from deliveries.sending.snapshot import describe_event_types
@@ -53,6 +54,7 @@ class Ledger:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._on_done = on_done
         self._next_call_at = 0.0
+        self._known_floor = KnownFloor()
         self._reporter = Reporter()
 
     def claim(
@@ -77,6 +79,7 @@ class Ledger:
                 lease_seconds=settings.DISPATCHER_LEASE_SECONDS,
                 after=after,
                 busy=busy,
+                known_floor=self._known_floor,
             )
             if claim.is_full and calls_for_help:
                 self._wake_another()

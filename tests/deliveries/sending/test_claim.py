@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -12,16 +13,18 @@ import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from deliveries import clock
+from deliveries import clock, queue_walk
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.publishing.ingest import NewEvent, publish, publish_many, publish_test
+from deliveries.queue_walk import KnownFloor
 from deliveries.sending import preparation
 from deliveries.sending.claim import claim_due
 from deliveries.sending.transport import OutboundRequest
 from subscriptions.deactivation import deactivate
 from subscriptions.models import Project, Subscription
+from tests.deliveries.history_rows import add_delivery, prepare_days
 from tests.deliveries.sending.results import LEASE_SECONDS, claim_all
-from tests.factories import make_project, make_subscription
+from tests.factories import make_subscription
 
 
 def publish_events(project: Project, count: int) -> None:
@@ -185,26 +188,54 @@ def test_an_event_that_was_pruned_is_claimed_without_data() -> None:
     assert delivery.data is None
 
 
+def make_old_delivery(subscription: Subscription) -> UUID:
+    """A delivery that was made weeks ago, and is due again."""
+    long_ago = timezone.now() - timedelta(days=20)
+    prepare_days(long_ago)
+    delivery = add_delivery(
+        subscription, long_ago, status="pending", next_attempt_at=timezone.now()
+    )
+    return delivery.id
+
+
 @pytest.mark.django_db
 def test_a_delivery_made_weeks_ago_is_found_when_it_is_due_again() -> None:
-    from deliveries.upkeep.partitions import make_partitions
-    from subscriptions.ids import first_id_of
-
-    subscription = make_subscription(project=make_project())
-    long_ago = timezone.now() - timedelta(days=20)
-    make_partitions(first_day=long_ago.date())
-    published = publish(project=subscription.project, event_type="a.b", data={})
-    old_id = first_id_of(long_ago)
-    Delivery.objects.filter(id=published.delivery_ids[0]).delete()
-    Delivery.objects.create(
-        id=old_id,
-        project=subscription.project,
-        subscription=subscription,
-        event_id=published.id,
-        event_type="a.b",
-        next_attempt_at=timezone.now(),
-    )
+    old_id = make_old_delivery(make_subscription())
     assert [delivery.id for delivery in claim_all().deliveries] == [old_id]
+
+
+@pytest.mark.postgres  # SQLite has no days to look through
+@pytest.mark.django_db
+@pytest.mark.parametrize(("limit", "is_found"), [(2, False), (100, True)])
+def test_older_days_are_looked_through_at_once_unless_there_is_plenty_to_do(
+    limit: int, is_found: bool
+) -> None:
+    publish_events(make_subscription().project, 4)
+    known_floor = KnownFloor()
+    assert claim_all(limit=limit, known_floor=known_floor).is_full is not is_found
+    old_id = make_old_delivery(make_subscription())
+
+    later = claim_all(limit=100, known_floor=known_floor)
+
+    assert (old_id in {delivery.id for delivery in later.deliveries}) is is_found
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_older_days_are_looked_through_after_a_second_however_much_there_is_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish_events(make_subscription().project, 4)
+    known_floor = KnownFloor()
+    assert claim_all(limit=2, known_floor=known_floor).is_full
+    old_id = make_old_delivery(make_subscription())
+    later = time.monotonic() + KnownFloor.LOOK_SECONDS
+    monkeypatch.setattr(queue_walk.time, "monotonic", lambda: later)
+
+    claim = claim_all(limit=3, known_floor=known_floor)
+
+    assert claim.is_full
+    assert old_id in {delivery.id for delivery in claim.deliveries}
 
 
 @pytest.mark.postgres  # SQLite has one writer: nobody can hold a row beside it
