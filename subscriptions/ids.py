@@ -15,6 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CLOCKS_APART = timedelta(hours=1)
 """Ids are made by the clocks of several machines; what bounds a query by id allows for that."""
 
+_LAST = (1 << 128) - 1
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -31,6 +32,12 @@ def first_id_of(moment: datetime) -> UUID:
 def time_of(identifier: UUID) -> datetime:
     """Return when a UUIDv7 was made, to the millisecond."""
     return EPOCH + timedelta(milliseconds=identifier.int >> 80)
+
+
+def moved(identifier: UUID, by: timedelta) -> UUID:
+    """Return the id that lies `by` later, or earlier; the last, or first, where there is none."""
+    distance = (by // timedelta(milliseconds=1)) << 80
+    return UUID(int=min(max(identifier.int + distance, 0), _LAST))
 
 
 def to_public(prefix: str, identifier: UUID) -> str:

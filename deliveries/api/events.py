@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from deliveries.api.event_serializers import EventQuery, EventSerializer, PublishedSerializer
 from deliveries.api.events_at_once import NOT_TRIED, Tried, try_at_once
 from deliveries.api.serializers import NewEventSerializer
+from deliveries.history.deliveries import NEAR
 from deliveries.history.events import events_of
 from deliveries.publishing.backlog_limit import BacklogFull
 from deliveries.publishing.ingest import EventRefused, IdempotencyConflict, Published, publish
@@ -90,6 +91,7 @@ class EventList(ProjectView):
             project=self.project,
             query=query,
             serializer=EventSerializer,
+            near=NEAR,
         )
 
     @operation(

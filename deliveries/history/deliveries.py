@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import codecs
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db.models import QuerySet
@@ -20,6 +20,9 @@ from subscriptions.ids import CLOCKS_APART, EPOCH, first_id_of, from_public
 from subscriptions.models import Project
 
 _Row = TypeVar("_Row", Event, Delivery)
+
+NEAR = timedelta(days=3)
+"""Where lists look first: PostgreSQL plans four partitions in a millisecond, thirty in four."""
 
 ATTEMPTS_SHOWN = 50
 """The latest ones: a schedule has 21 at most, but redelivering has no limit."""
@@ -52,8 +55,15 @@ def created_between(
 def attempts_of(delivery: Delivery) -> list[Attempt]:
     """Return the delivery's attempts, the latest `ATTEMPTS_SHOWN` of them, in order."""
     earliest = first_id_of(delivery.created_at - CLOCKS_APART)
-    latest = Attempt.objects.filter(delivery_id=delivery.id, id__gte=earliest)
-    return list(latest.order_by("-number", "-id")[:ATTEMPTS_SHOWN])[::-1]
+    attempts = Attempt.objects.filter(delivery_id=delivery.id, id__gte=earliest)
+    attempts = attempts.order_by("-number", "-id")
+    if delivery.finished_at is not None:
+        latest = first_id_of(delivery.finished_at + CLOCKS_APART)
+        found = list(attempts.filter(id__lt=latest)[:ATTEMPTS_SHOWN])
+        if len(found) >= min(delivery.attempt_count, ATTEMPTS_SHOWN):
+            return found[::-1]
+        # One is still out, or came in long after: from a worker that had slept, say.
+    return list(attempts[:ATTEMPTS_SHOWN])[::-1]
 
 
 def event_of(delivery: Delivery) -> Event | None:

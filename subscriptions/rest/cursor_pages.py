@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from subscriptions.ids import first_id_of, moved
 from subscriptions.models import Project
 from subscriptions.rest.problems import field_problem
 from subscriptions.rest.strict_fields import StrictSerializer, Text
@@ -92,14 +95,17 @@ def page_response(
     project: Project | None,
     query: Mapping[str, Any],
     serializer: type[serializers.BaseSerializer[Any]],
+    near: timedelta | None = None,
 ) -> Response:
     """Answer one page of `rows`, by descending id, as a validated `PageQuery` asks for it.
 
-    `project` is whose list it is; `None`: the installation's.
+    `project` is whose list it is; `None`: the installation's. `near` is for rows in partitions,
+    each of which costs PostgreSQL time to plan: those within so much time of where the page begins
+    are read first, and no others where they fill it.
     `{"results": […], "next": older page or null, "previous": newer page or null}`; both are URLs.
     On PostgreSQL a page that takes longer than `LIMIT_MS` to find is refused with a 400.
     """
-    page = find_page(rows, project=project, query=query)
+    page = find_page(rows, project=project, query=query, near=near)
     links = {"next": _link(request, page.older), "previous": _link(request, page.newer)}
     return Response({"results": serializer(page.rows, many=True).data, **links})
 
@@ -113,12 +119,18 @@ class Page:
     newer: str | None
 
 
-def find_page(rows: QuerySet[Any], *, project: Project | None, query: Mapping[str, Any]) -> Page:
+def find_page(
+    rows: QuerySet[Any],
+    *,
+    project: Project | None,
+    query: Mapping[str, Any],
+    near: timedelta | None = None,
+) -> Page:
     """Read one page as `page_response` does; raises a `Problem` for a bad cursor, or too slow."""
     salt = f"{project.pk if project else ''}:{rows.model._meta.label}"
     cursor = _cursor_of(query.get("cursor"), salt)
     with limited_time():
-        found = _read_page(rows, cursor, limit=query["limit"])
+        found = _read_page(_parts(rows, cursor, near), cursor, limit=query["limit"])
     return Page(
         found.rows,
         older=None if found.older is None else found.older.signed(salt),
@@ -156,17 +168,45 @@ class _Page:
     newer: Cursor | None
 
 
-def _read_page(rows: QuerySet[Any], cursor: Cursor | None, *, limit: int) -> _Page:
-    """Read one row more than asked for: it tells whether there is another page."""
-    if cursor is not None and cursor.is_towards_newer:
-        found = list(rows.filter(id__gt=cursor.id).order_by("id")[: limit + 1])
-        shown = found[:limit][::-1]
-        has_older, has_newer = True, len(found) > limit
+def _parts(
+    rows: QuerySet[Any], cursor: Cursor | None, near: timedelta | None
+) -> Iterator[QuerySet[Any]]:
+    """Yield what lies beyond the cursor, in order: all of it, or what is near and then the rest."""
+    if cursor is None:
+        beyond = rows.order_by("-id")
+    elif cursor.is_towards_newer:
+        beyond = rows.filter(id__gt=cursor.id).order_by("id")
     else:
-        older_rows = rows if cursor is None else rows.filter(id__lt=cursor.id)
-        found = list(older_rows.order_by("-id")[: limit + 1])
-        shown = found[:limit]
-        has_older, has_newer = len(found) > limit, cursor is not None
+        beyond = rows.filter(id__lt=cursor.id).order_by("-id")
+    if near is None:
+        yield beyond
+    else:
+        is_near = _is_near(cursor, near)
+        yield beyond.filter(is_near)
+        yield beyond.filter(~is_near)
+
+
+def _is_near(cursor: Cursor | None, near: timedelta) -> Q:
+    if cursor is None:
+        return Q(id__gte=first_id_of(timezone.now() - near))
+    begin = cast("UUID", cursor.id)  # ids that count up have no time in them
+    if cursor.is_towards_newer:
+        return Q(id__lt=moved(begin, near))
+    return Q(id__gte=moved(begin, -near))
+
+
+def _read_page(parts: Iterable[QuerySet[Any]], cursor: Cursor | None, *, limit: int) -> _Page:
+    """Read one row more than asked for: it tells whether there is another page."""
+    found: list[Any] = []
+    for rows in parts:
+        found += rows[: limit + 1 - len(found)]
+        if len(found) > limit:
+            break
+    has_more = len(found) > limit
+    if cursor is not None and cursor.is_towards_newer:
+        shown, has_older, has_newer = found[:limit][::-1], True, has_more
+    else:
+        shown, has_older, has_newer = found[:limit], has_more, cursor is not None
     if not shown:
         return _Page([], None, None)
     return _Page(

@@ -16,6 +16,7 @@ from deliveries.sending.compose import compose_body
 from subscriptions.ids import first_id_of, new_id
 from subscriptions.models import Subscription
 from tests.api_client import ApiClient
+from tests.deliveries.history_rows import prepare_days
 from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,23 @@ def test_an_attempt_of_a_worker_whose_clock_is_behind_is_shown(delivery: Deliver
     make_attempt(delivery, id=behind)
 
     assert len(attempts_of(delivery)) == 1
+
+
+def test_an_attempt_that_came_in_days_after_the_end_is_shown(delivery: Delivery) -> None:
+    now = timezone.now()
+    prepare_days(now - timedelta(days=5))
+    ended_at = now - timedelta(days=4)
+    Delivery.objects.filter(id=delivery.id).update(
+        status="failed",
+        next_attempt_at=None,
+        attempt_count=2,
+        created_at=ended_at - timedelta(minutes=1),
+        finished_at=ended_at,
+    )
+    make_attempt(delivery, number=2, id=first_id_of(ended_at))
+    make_attempt(delivery, number=1, id=new_id())
+
+    assert [attempt["number"] for attempt in attempts_of(delivery)] == [1, 2]
 
 
 def test_another_deliverys_attempts_are_not_shown(
