@@ -1,8 +1,8 @@
 """Fills partitions of past days with history, by plain SQL: millions of rows in a few minutes.
 
 Used by the cases about history and its pruning. An event has five deliveries, with one attempt
-each; one in a hundred failed. Rows are as large as those that the product writes.
-Durability is off while it lasts, and on again before anything is measured.
+each; of each subscription's, one in a hundred failed. Rows are as large as those that the product
+writes. Durability is off while it lasts, and on again before anything is measured.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WITH numbers AS (
         (%(subscriptions)s::uuid[])[1 + project * %(per_project)s
             + (n - first) * (%(per_project)s / 5)
             + first / 5 / %(projects)s %% (%(per_project)s / 5)] AS subscription_id,
-        n %% 100 = 7 AS has_failed
+        (n + n / 100 * 13) %% 100 = 7 AS has_failed  -- in each subscription's share
     FROM (SELECT n, n - n %% 5 AS first, n / 5 %% %(projects)s AS project
           FROM generate_series(0::bigint, %(count)s - 1) AS n) AS raw)
 """

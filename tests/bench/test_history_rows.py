@@ -23,9 +23,11 @@ def test_made_history_adds_up_and_is_dropped_by_day() -> None:
         with stack.connect() as connection:
             counted = connection.execute(
                 "SELECT count(*), count(DISTINCT subscription_id), count(DISTINCT event_id), "
-                "count(*) FILTER (WHERE status = 'failed') FROM deliveries_delivery"
+                "count(*) FILTER (WHERE status = 'failed'), "
+                "count(DISTINCT subscription_id) FILTER (WHERE status = 'failed') "
+                "FROM deliveries_delivery"
             ).fetchone()
-        assert counted == (2_000, 20, 2_000 // FAN_OUT, 20)
+        assert counted == (2_000, 20, 2_000 // FAN_OUT, 20, 10)
         since = (datetime.now(UTC) - timedelta(days=7)).date()
         stack.run("manage", "audit", "--since", str(since))  # ends badly unless all adds up
         assert '"partitions": 3' in stack.run("bench.prune")
