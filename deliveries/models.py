@@ -47,6 +47,9 @@ class Event(models.Model):
         return self.type
 
 
+_WITHOUT_SUCCESS = Q(status__in=["failed", "cancelled"]) | ~Q(last_outcome__in=["", "succeeded"])
+
+
 class Delivery(models.Model):
     """One event on its way to one subscription; DESIGN's table of states is `sending.record`."""
 
@@ -127,13 +130,18 @@ class Delivery(models.Model):
             models.Index(fields=["project", "id"], name="delivery_of_project"),
             # A subscription's history, newest first.
             models.Index(fields=["subscription", "id"], name="delivery_of_subscription"),
-            # What failed, is failing or was cancelled, among millions that were not: lists by
-            # status, outcome and status code, and recoveries. Costs nothing where all goes well.
+            # What failed, is failing or was cancelled, among millions that were not, of a project
+            # and of a subscription: lists by status, outcome and status code, and recoveries.
+            # Costs nothing where all goes well.
             models.Index(
                 fields=["project", "id"],
-                condition=Q(status__in=["failed", "cancelled"])
-                | ~Q(last_outcome__in=["", "succeeded"]),
+                condition=_WITHOUT_SUCCESS,
                 name="delivery_without_success",
+            ),
+            models.Index(
+                fields=["subscription", "id"],
+                condition=_WITHOUT_SUCCESS,
+                name="subscription_without_success",
             ),
         ]
         constraints: ClassVar = [

@@ -144,14 +144,19 @@ def _failed(recovery: Recovery, after: UUID | None, limit: int, is_locking: bool
 
 
 def _without_success(recovery: Recovery) -> QuerySet[Delivery]:
-    """Select in the words of the index `delivery_without_success`, and no others.
+    """Select in the words of the indexes of what did not succeed, and no others.
 
     So each entry of the index is a row: a page reads no more of them than it has.
     """
+    owner = (
+        {"project_id": recovery.project_id}
+        if recovery.subscription_id is None
+        else {"subscription_id": recovery.subscription_id}
+    )
     return Delivery.objects.filter(
         Q(status__in=[Status.FAILED, Status.CANCELLED])
         | ~Q(last_outcome__in=["", Outcome.SUCCEEDED.value]),
-        project_id=recovery.project_id,
+        **owner,
     ).only(*_COLUMNS)
 
 

@@ -13,7 +13,7 @@ from deliveries.models import Delivery, IdempotencyKey
 from deliveries.publishing.ingest import NewEvent, publish_many
 from deliveries.recoveries.recovery import Wanted, _new
 from deliveries.recoveries.walk import LOOKED_AT, _between, _without_success
-from subscriptions.models import Project
+from subscriptions.models import Project, Subscription
 from tests.deliveries.recoveries.samples import all_since_yesterday, end
 from tests.factories import make_project, make_subscription
 
@@ -64,13 +64,31 @@ def test_what_did_not_succeed_is_found_without_reading_what_did(
     assert any(name in plan for name in partitions_of("delivery_without_success")), plan
 
 
-def test_a_recovery_walks_along_what_did_not_succeed(project: Project) -> None:
-    recovery = _new(project, Wanted("failed", all_since_yesterday()))
+def test_what_of_a_subscription_did_not_succeed_is_found_by_itself(project: Project) -> None:
+    other = make_subscription(project=project)
+    rows = Delivery.objects.filter(last_outcome="succeeded").order_by("id")[:300]
+    end(*rows, last_status_code=503)
+    end(*rows[:5], last_status_code=503, subscription=other)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE deliveries_delivery")
+
+    plan = filtered(project, {"status": "failed", "subscription": other.id})[:51].explain()
+
+    assert any(name in plan for name in partitions_of("subscription_without_success")), plan
+
+
+@pytest.mark.parametrize("is_of_subscription", [False, True])
+def test_a_recovery_walks_along_what_did_not_succeed(
+    project: Project, *, is_of_subscription: bool
+) -> None:
+    subscription = Subscription.objects.get() if is_of_subscription else None
+    index = "subscription_without_success" if is_of_subscription else "delivery_without_success"
+    recovery = _new(project, Wanted("failed", all_since_yesterday(), subscription))
     rows = _between(recovery, None, _without_success(recovery))
 
     plan = rows[:LOOKED_AT].explain()
 
-    names = [name for name in partitions_of("delivery_without_success") if name in plan]
+    names = [name for name in partitions_of(index) if name in plan]
     assert names, plan
     scan = plan.partition(names[0])[2].partition("->")[0]
     assert "Index Cond" in scan, plan
