@@ -278,7 +278,9 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dispatcher.browser_security.BrowserSecurity",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "dispatcher.request_size.RequestSize",
+    "dispatcher.events_at_once.EventsAtOnce",
     "dispatcher.page_language.PageLanguage",
     "dispatcher.portal.Portal",  # before what reads cookies
     "dispatcher.page_middleware.PageSessions",
@@ -286,7 +288,6 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "dispatcher.page_middleware.PageLogins",
     "dispatcher.page_middleware.PageMessages",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 MESSAGE_STORAGE = "dispatcher.portal_messages.storage_for"
 ROOT_URLCONF = "dispatcher.urls"

@@ -1,13 +1,13 @@
-"""The route of events. Publishing must be fast: most events are answered by `events_at_once`."""
+"""The route of events. Publishing must be fast: most events are answered by `answer_at_once`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -43,33 +43,15 @@ class EventList(ProjectView):
     parser_classes = [RawJSONParser]
     scopes = {"GET": "read", "POST": "publish"}
 
-    at_once = NOT_TRIED
-
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Answer an event at once if nothing is in doubt; everything else goes the ordinary way."""
-        if request.method == "POST":
-            self.at_once = try_at_once(request, kwargs["project"])
-            if self.at_once.published is not None:
-                return self._answer_at_once(self.at_once, self.at_once.published)
-        return super().dispatch(request, *args, **kwargs)
-
-    def _answer_at_once(self, tried: Tried, published: Published) -> HttpResponse:
-        """Write what the ordinary way would write."""
-        return HttpResponse(
-            msgspec.json.encode(published_answer(published)),
-            content_type="application/json",
-            status=HTTPStatus.ACCEPTED,
-            headers=self.default_response_headers | rate_headers(tried.allowances or ()),
-        )
-
     def check_throttles(self, request: Request) -> None:
         """Take the request's token, unless it was taken already; go no further after a failure."""
-        if self.at_once.failure is not None:
-            raise self.at_once.failure
-        if self.at_once.allowances is None:
+        tried: Tried = getattr(request, "tried_at_once", NOT_TRIED)
+        if tried.failure is not None:
+            raise tried.failure
+        if tried.allowances is None:
             super().check_throttles(request)
         else:
-            self.allowances = self.at_once.allowances
+            self.allowances = tried.allowances
             check_allowed(self.allowances)
 
     def limits(self) -> Sequence[Limit]:
@@ -128,6 +110,37 @@ class EventList(ProjectView):
             raise too_many("backlog_full", str(full), full.retry_after_seconds) from None
         headers = {REPLAYED_HEADER: "true"} if published.is_repeat else None
         return Response(published_answer(published), status=HTTPStatus.ACCEPTED, headers=headers)
+
+
+def _headers_of_route() -> dict[str, str]:
+    view = EventList()
+    view.setup(HttpRequest())
+    return dict(view.default_response_headers)
+
+
+_HEADERS: Final = _headers_of_route()
+
+
+def answer_at_once(request: HttpRequest, slug: str) -> HttpResponse | None:
+    """Publish the event and answer as the route would, where nothing is in doubt.
+
+    Else the route is asked: it sees from the request how far this came. Called by a middleware.
+    """
+    tried = try_at_once(request, slug)
+    if tried.published is None:
+        request.tried_at_once = tried  # type: ignore[attr-defined]  # for `check_throttles`
+        return None
+    content = msgspec.json.encode(published_answer(tried.published))
+    return HttpResponse(
+        content,
+        content_type="application/json",
+        status=HTTPStatus.ACCEPTED,
+        headers={
+            **_HEADERS,
+            **rate_headers(tried.allowances or ()),
+            "Content-Length": str(len(content)),
+        },
+    )
 
 
 def problem_of_event(refusal: EventRefused) -> Problem:

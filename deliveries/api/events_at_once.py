@@ -1,8 +1,8 @@
 """Publishes an event past REST framework, when everything about the request is as it should be.
 
-Called by the route of events. It only ever accepts: what is in doubt, and all that is refused, goes
-the ordinary way from the start, which knows the reasons and the words. What must not be done twice,
-taking a token, is told.
+Called before the route of events (`events.answer_at_once`). It only ever accepts: what is in doubt,
+and all that is refused, goes the ordinary way from the start, which knows the reasons and the
+words. What must not be done twice, taking a token, is told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, UnreadablePostError
 
@@ -78,7 +78,15 @@ def _publish(request: HttpRequest, known: KnownKey, tried: Tried) -> Published |
 def _is_plain(request: HttpRequest) -> bool:
     meta = request.META
     is_json = meta.get("CONTENT_TYPE", "").lower() in _PLAIN_JSON
-    return is_json and not any(name in meta for name in _NOT_PLAIN)
+    return is_json and not any(name in meta for name in _NOT_PLAIN) and _is_for_us(request)
+
+
+def _is_for_us(request: HttpRequest) -> bool:
+    try:
+        request.get_host()
+    except DisallowedHost:
+        return False
+    return True
 
 
 def _key_of(request: HttpRequest, slug: str) -> KnownKey | None:

@@ -7,7 +7,7 @@ which reads everything anew. So nothing is judged here that is not judged there.
 
 from __future__ import annotations
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from deliveries import wake
 from deliveries.publishing.backlog_limit import BacklogFull, leave_room, make_room
@@ -24,12 +24,11 @@ def can_publish_at_once() -> bool:
 
     In a transaction of the caller's, what it has changed of the project has no new revision yet.
     """
-    if connection.vendor != "postgresql" or connection.in_atomic_block:
+    database = connections[DEFAULT_DB_ALIAS]  # once: `connection` looks this thread's up each time
+    if database.vendor != "postgresql" or database.in_atomic_block:
         return False
     # Not `get_autocommit()`, which connects: that is for whoever can say that nobody answers.
-    return (
-        connection.autocommit if connection.connection else connection.settings_dict["AUTOCOMMIT"]
-    )
+    return database.autocommit if database.connection else database.settings_dict["AUTOCOMMIT"]
 
 
 def publish_at_once(

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.db import OperationalError, connection, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from deliveries.models import Delivery, Event, IdempotencyKey
 from deliveries.publishing.ingest import publish
+from dispatcher.events_at_once import EVENTS
 from subscriptions.access.api_keys import revoke
 from subscriptions.models import ApiKey, EventType, Project
-from tests.api_client import ApiClient, OperatorClient, errors_of
+from tests.api_client import PROBLEM, ApiClient, OperatorClient, errors_of
 from tests.at_once import at_once
 from tests.factories import make_project, make_subscription
 from tests.rates import refill_slowly
@@ -63,6 +65,20 @@ def test_both_ways_answer_alike(api: ApiClient) -> None:
         name: value for name, value in slow.items() if name not in apart
     }
     assert quick["RateLimit"].count("r=") == slow["RateLimit"].count("r=") == 2
+
+
+def test_the_quick_way_is_that_of_the_route() -> None:
+    path = reverse("events", args=["a-b_C1"])
+    assert EVENTS.findall(path) == ["a-b_C1"]
+    assert EVENTS.fullmatch(f"{path}/batch") is None
+    assert EVENTS.fullmatch(f"{path}\n") is None
+
+
+def test_a_host_that_is_not_ours_stores_nothing(api: ApiClient) -> None:
+    response = api.post("events", BODY, headers={"Host": "elsewhere.example"})
+    assert response.status_code == 400
+    assert response["Content-Type"] == PROBLEM
+    assert not Event.objects.exists()
 
 
 REFUSED: dict[str, tuple[Any, dict[str, str]]] = {
