@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import accumulate
@@ -40,8 +39,7 @@ _DEEPEST_MEMBER = "data"
 """Of what is published, only this may be nested at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True, gc=False):
     """An acceptable payload: compact JSON text whose UTF-8 form has `size_bytes`."""
 
     text: str

@@ -7,11 +7,11 @@ a worker is woken once it commits. The REST API, the test button and in-process 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from msgspec.structs import replace
 
 from deliveries import wake
 from deliveries.publishing.at_once import publish_at_once

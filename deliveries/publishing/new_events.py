@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 
 from subscriptions.event_types import check_event_type
@@ -33,8 +33,7 @@ class EventRefused(ValueError):
         """All that is wrong, where it is more than one thing."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(msgspec.Struct, frozen=True):
     """One event to publish; `data` is any JSON-serializable value, or a checked `Payload`."""
 
     type: str
@@ -42,8 +41,7 @@ class NewEvent:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedEvent:
+class CheckedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event that may be stored, as far as it can be judged by itself."""
 
     id: UUID

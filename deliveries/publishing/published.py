@@ -6,9 +6,11 @@ Called by ingest, which also reads here what became of an event that was publish
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
+from msgspec.structs import replace
 
 from deliveries.models import Delivery, Event
 from deliveries.publishing.new_events import CheckedEvent
@@ -16,8 +18,7 @@ from deliveries.publishing.receiving import Receiving
 from subscriptions.ids import new_id, time_of
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True, gc=False):
     """What became of one event."""
 
     id: UUID
