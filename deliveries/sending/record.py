@@ -59,11 +59,6 @@ class _Recording(msgspec.Struct, frozen=True, gc=False):
     result: AttemptResult
     transition: Transition
 
-    @property
-    def claim(self) -> tuple[UUID, int]:
-        """Which claim of the delivery it ends: a batch may hold two, after a long outage."""
-        return self.result.delivery.id, self.result.delivery.attempt_count
-
 
 def record_results(
     results: Sequence[AttemptResult], *, jitter: Callable[[], float] = random.random
@@ -77,8 +72,8 @@ def record_results(
     recordings = [_Recording(result, _transition(result, now, jitter)) for result in results]
     with transaction.atomic():
         moved = _move_deliveries(recordings, now)
-        on_time = [recording for recording in recordings if recording.claim in moved]
-        late = [recording for recording in recordings if recording.claim not in moved]
+        on_time = [recording for place, recording in enumerate(recordings) if place in moved]
+        late = [recording for place, recording in enumerate(recordings) if place not in moved]
         _insert_attempts([recording.result for recording in on_time])
         accepted_late = [recording for recording in late if _record_late(recording, now)]
         return deactivation.count(
@@ -140,29 +135,33 @@ UPDATE deliveries_delivery AS delivery SET
     last_outcome = change.outcome,
     last_status_code = change.status_code
 FROM jsonb_to_recordset(%s::jsonb) AS change (
-    id uuid, attempt_count int, status text, delay_seconds float8, tries int, outcome text,
-    status_code int)
+    place int, id uuid, attempt_count int, status text, delay_seconds float8, tries int,
+    outcome text, status_code int)
 WHERE delivery.id = change.id AND delivery.id = ANY(%s::uuid[])
     AND delivery.attempt_count = change.attempt_count AND delivery.status = 'sending'
-RETURNING delivery.id, delivery.attempt_count
+RETURNING change.place
 """
 
 
-def _move_deliveries(recordings: Sequence[_Recording], now: datetime) -> set[tuple[UUID, int]]:
-    """Move the deliveries that these attempts still hold; return which claims those were."""
+def _move_deliveries(recordings: Sequence[_Recording], now: datetime) -> set[int]:
+    """Move the deliveries that these attempts still hold; return the places of those.
+
+    After a long outage a batch may hold two claims of one delivery.
+    """
     if connection.vendor == "postgresql":
         return _move_postgres(recordings)
     return {
-        recording.claim
-        for recording in recordings
+        place
+        for place, recording in enumerate(recordings)
         if _held(recording.result.delivery).update(**_changes(recording, now))
     }
 
 
-def _move_postgres(recordings: Sequence[_Recording]) -> set[tuple[UUID, int]]:
+def _move_postgres(recordings: Sequence[_Recording]) -> set[int]:
     """One statement; the changes travel as one document, which costs less than arrays."""
     changes = [
         {
+            "place": place,
             "id": recording.result.delivery.id,
             "attempt_count": recording.result.delivery.attempt_count,
             "status": recording.transition.status,
@@ -171,7 +170,7 @@ def _move_postgres(recordings: Sequence[_Recording]) -> set[tuple[UUID, int]]:
             "outcome": recording.result.exchange.outcome.value,
             "status_code": recording.result.exchange.status_code,
         }
-        for recording in recordings
+        for place, recording in enumerate(recordings)
     ]
     ids = ",".join([recording.result.delivery.id.hex for recording in recordings])
     with connection.cursor() as cursor:
@@ -179,7 +178,7 @@ def _move_postgres(recordings: Sequence[_Recording]) -> set[tuple[UUID, int]]:
         # planner compares each row with each change (100 ms for 500 instead of 5).
         cursor.execute("SET LOCAL enable_nestloop = off")
         cursor.execute(_MOVE_POSTGRES, [msgspec.json.encode(changes).decode(), f"{{{ids}}}"])
-        moved = {(identifier, attempt_count) for identifier, attempt_count in cursor.fetchall()}
+        moved = {place for (place,) in cursor.fetchall()}
         cursor.execute("SET LOCAL enable_nestloop = on")
         return moved
 

@@ -49,7 +49,10 @@ def sign(scheme_names: Iterable[str], to_sign: ToSign) -> Headers:
     """
     if not to_sign.secrets:
         raise NotSignable("The subscription has no live signing secret.")
-    return tuple(header for name in scheme_names for header in _scheme(name)(to_sign))
+    headers: Headers = ()
+    for name in scheme_names:
+        headers += _scheme(name)(to_sign)
+    return headers
 
 
 def phrase_event_headers(event_type: str) -> Headers:
@@ -75,7 +78,7 @@ def _standard(to_sign: ToSign) -> Headers:
     return (
         ("webhook-id", to_sign.message_id),
         ("webhook-timestamp", str(to_sign.timestamp)),
-        ("webhook-signature", " ".join("v1," + _base64(_hmac(key, content)) for key in keys)),
+        ("webhook-signature", " ".join(["v1," + _base64(_hmac(key, content)) for key in keys])),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from deliveries import clock, queue_walk
+from deliveries import clock
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.publishing.ingest import NewEvent, publish, publish_many, publish_test
 from deliveries.queue_walk import KnownFloor
@@ -230,7 +230,7 @@ def test_older_days_are_looked_through_after_a_second_however_much_there_is_to_d
     assert claim_all(limit=2, known_floor=known_floor).is_full
     old_id = make_old_delivery(make_subscription())
     later = time.monotonic() + KnownFloor.LOOK_SECONDS
-    monkeypatch.setattr(queue_walk.time, "monotonic", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: later)
 
     claim = claim_all(limit=3, known_floor=known_floor)
 
