@@ -6,10 +6,12 @@ once more whether that still holds, and then needs no transaction around it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Final, LiteralString
+from uuid import UUID
 
+import msgspec
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models.functions import Now
@@ -58,8 +60,8 @@ def store_if_unchanged(
         "key": event.idempotency_key,
         "count": published.matched_count,
         "created": published.created_at,
-        "delivery_ids": list(published.delivery_ids),
-        "subscriptions": list(published.subscription_ids),
+        "delivery_ids": _uuid_array(published.delivery_ids),
+        "subscriptions": _uuid_array(published.subscription_ids),
     }
     statement = _STORE_IF_UNCHANGED
     if event.idempotency_key:
@@ -71,16 +73,21 @@ def store_if_unchanged(
     return Stored.KEY_IS_KNOWN if is_unchanged else Stored.PROJECT_CHANGED
 
 
-# Values go as binary: nothing in them has to be quoted, nor read from quotes again.
+# Lone values and payloads go as binary: nothing in them has to be quoted, nor read from quotes
+# again. Of many, all else goes as a document or as arrays written here: psycopg calls Python for
+# each element of an array.
 _MANY_EVENTS: Final = """
-    unnest(%(ids)b::uuid[], %(types)b::text[], %(datas)b::text[], %(keys)b::text[],
-        %(counts)b::int[], %(created)b::timestamptz[])
-        AS new (id, type, data, key, count, created_at)
+    ROWS FROM (
+        json_to_recordset(%(events)s::json)
+            AS (id uuid, type text, key text, count int, created_at timestamptz),
+        unnest(%(datas)b::text[])
+    ) AS new (id, type, key, count, created_at, data)
 """
-_MANY_DELIVERIES: Final = """
-    unnest(%(delivery_ids)b::uuid[], %(of_events)b::uuid[], %(subscriptions)b::uuid[],
-        %(delivery_types)b::text[], %(delivery_created)b::timestamptz[])
-        AS new (id, event_id, subscription_id, type, created_at)
+_THEIR_DELIVERIES: Final = """
+    (SELECT made.*, fresh.type, fresh.created_at
+        FROM unnest(%(delivery_ids)s::uuid[], %(of_events)s::uuid[], %(subscriptions)s::uuid[])
+            AS made (id, event_id, subscription_id)
+        JOIN fresh ON fresh.id = made.event_id) AS new
 """
 _ONE_EVENT: Final = """
     (SELECT %(id)b::uuid, %(type)b::text, %(data)b::text, %(key)b::text, %(count)b::int,
@@ -88,7 +95,7 @@ _ONE_EVENT: Final = """
 """
 _ITS_DELIVERIES: Final = """
     (SELECT *, %(id)b::uuid, %(type)b::text, %(created)b::timestamptz
-        FROM unnest(%(delivery_ids)b::uuid[], %(subscriptions)b::uuid[]))
+        FROM unnest(%(delivery_ids)s::uuid[], %(subscriptions)s::uuid[]))
         AS new (id, subscription_id, event_id, type, created_at)
 """
 _EVENT: Final = """
@@ -116,10 +123,11 @@ _KEY: Final = """
     ON CONFLICT DO NOTHING RETURNING event_id
 """
 _STORE: Final = f"""
-WITH event AS ({_EVENT.format(rows=_MANY_EVENTS)}),
-delivery AS ({_DELIVERY.format(rows=_MANY_DELIVERIES)})
+WITH fresh AS MATERIALIZED (SELECT * FROM {_MANY_EVENTS}),
+event AS ({_EVENT.format(rows="fresh AS new")}),
+delivery AS ({_DELIVERY.format(rows=_THEIR_DELIVERIES)})
 SELECT true
-"""
+"""  # noqa: S608  # of texts of our own
 _STORE_IF_UNCHANGED: Final = f"""
 WITH unchanged AS MATERIALIZED ({_UNCHANGED}),
 event AS ({_EVENT.format(rows=f"unchanged, {_ONE_EVENT}")}),
@@ -132,6 +140,10 @@ event AS ({_EVENT.format(rows=f"claimed, {_ONE_EVENT}")}),
 delivery AS ({_DELIVERY.format(rows=f"event, {_ITS_DELIVERIES}")})
 SELECT EXISTS (SELECT FROM unchanged), EXISTS (SELECT FROM event)
 """  # noqa: S608  # of texts of our own
+
+
+def _uuid_array(ids: Iterable[UUID]) -> str:
+    return "{" + ",".join([identifier.hex for identifier in ids]) + "}"
 
 
 def _run(statement: LiteralString, values: Mapping[str, Any]) -> tuple[bool, ...]:
@@ -150,25 +162,25 @@ def _run(statement: LiteralString, values: Mapping[str, Any]) -> tuple[bool, ...
 
 
 def _values_of(project_id: int, rows: Rows, *, is_test: bool) -> dict[str, Any]:
-    deliveries = [
-        (identifier, event, subscription)
-        for _, event in rows
-        for identifier, subscription in zip(event.delivery_ids, event.subscription_ids, strict=True)
+    events = [
+        {
+            "id": event.id,
+            "type": event.type,
+            "key": event.idempotency_key,
+            "count": published.matched_count,
+            "created_at": published.created_at,
+        }
+        for event, published in rows
     ]
+    made = [published for _, published in rows]
     return {
         "project": project_id,
         "is_test": is_test,
-        "ids": [event.id for event, _ in rows],
-        "types": [event.type for event, _ in rows],
+        "events": msgspec.json.encode(events).decode(),
         "datas": [event.payload.text for event, _ in rows],
-        "keys": [event.idempotency_key for event, _ in rows],
-        "counts": [published.matched_count for _, published in rows],
-        "created": [published.created_at for _, published in rows],
-        "delivery_ids": [identifier for identifier, _, _ in deliveries],
-        "of_events": [event.id for _, event, _ in deliveries],
-        "subscriptions": [subscription for _, _, subscription in deliveries],
-        "delivery_types": [event.type for _, event, _ in deliveries],
-        "delivery_created": [event.created_at for _, event, _ in deliveries],
+        "delivery_ids": _uuid_array([one for each in made for one in each.delivery_ids]),
+        "of_events": _uuid_array([each.id for each in made for _ in each.delivery_ids]),
+        "subscriptions": _uuid_array([one for each in made for one in each.subscription_ids]),
     }
 
 
