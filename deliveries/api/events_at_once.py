@@ -8,12 +8,13 @@ words. What must not be done twice, taking a token, is told.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, UnreadablePostError
+from msgspec.structs import replace
 
 from deliveries.publishing.at_once import can_publish_at_once, publish_at_once
 from deliveries.publishing.new_events import CheckedEvent, EventRefused, NewEvent, check_event
@@ -35,8 +36,7 @@ _PLAIN_JSON: Final = frozenset(
 _NOT_PLAIN: Final = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING")
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True):
     """How far it came; the ordinary way goes on from there, unless the event was published."""
 
     published: Published | None = None

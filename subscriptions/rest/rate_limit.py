@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 MICROSECONDS: Final = 1_000_000
 
@@ -17,8 +18,7 @@ PER_SECOND_MAX: Final = 10_000
 """Beyond that a token's interval in whole microseconds would no longer be near enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class RatePolicy:
+class RatePolicy(msgspec.Struct, frozen=True, gc=False):
     """How much one subject may do: `burst` tokens at once, and a new one every interval."""
 
     name: str
@@ -37,8 +37,7 @@ def per_second(name: str, tokens: int, *, burst_seconds: int) -> RatePolicy:
     return RatePolicy(name, tokens * burst_seconds, MICROSECONDS // tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True, gc=False):
     """What a policy says of one request, and what is left of it."""
 
     policy: RatePolicy

@@ -10,10 +10,10 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, cast
 
+import msgspec
 from django.conf import settings
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -40,8 +40,7 @@ _SWEEP_AT: Final = 10_000
 """Subjects in memory before those with a whole burst are dropped: a stranger may name many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True, gc=False):
     """Whose tokens are taken, and by which policy."""
 
     policy: RatePolicy
