@@ -40,32 +40,33 @@ queue (subscription_id, due_at) AS (
 class KnownFloor:
     """Remembers where the queue begins, for one that claims again and again.
 
-    Looking costs as much as claiming a hundred. What is redelivered from an older day meanwhile
-    waits until it is looked again, so it is, at each claim, unless there is plenty to do already.
+    Looking costs as much as claiming a hundred. What is remembered may lack an older day from which
+    something was redelivered since; so it is good for a second, beside plenty to do.
     """
 
-    LOOK_SECONDS: Final = 1.0
+    GOOD_SECONDS: Final = 1.0
 
     def __init__(self) -> None:
         self._floor = UUID(int=0)
-        self._known_until = 0.0
+        self._good_until = 0.0
+        self.is_from_before = False
+        """Whether what was found last had been remembered, and not looked for."""
 
     def find(self, cursor: CursorWrapper) -> UUID:
         """Return the first id of the oldest day that has unfinished deliveries."""
         now = time.monotonic()
-        if now >= self._known_until:
+        self.is_from_before = now < self._good_until
+        if not self.is_from_before:
             self._floor = _oldest_unfinished_day(cursor)
-            self._known_until = now + self.LOOK_SECONDS
+            self._good_until = now + self.GOOD_SECONDS
         return self._floor
 
     def forget(self) -> None:
-        """Look again next time: whoever claims has nothing else to do."""
-        self._known_until = 0.0
+        """Look the next time."""
+        self._good_until = 0.0
 
 
-def queue_bounds(
-    cursor: CursorWrapper, *, known_floor: KnownFloor | None = None
-) -> dict[str, UUID]:
+def queue_bounds(cursor: CursorWrapper, known_floor: KnownFloor) -> dict[str, UUID]:
     """Return `floor` and `ceiling`: the ids between which all unfinished deliveries lie.
 
     For the rest of the transaction, rows come in the queue index's order rather than sorted.
@@ -75,7 +76,7 @@ def queue_bounds(
     """
     cursor.execute("SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off")
     return {
-        "floor": (known_floor or KnownFloor()).find(cursor),
+        "floor": known_floor.find(cursor),
         "ceiling": first_id_of(timezone.now() + _CLOCKS_MAY_DIFFER),
     }
 

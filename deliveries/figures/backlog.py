@@ -13,7 +13,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from deliveries.models import Delivery
-from deliveries.queue_walk import QUEUE_POSTGRES, queue_bounds
+from deliveries.queue_walk import QUEUE_POSTGRES, KnownFloor, queue_bounds
 
 _OLDEST_DUE = f"""
 WITH RECURSIVE {QUEUE_POSTGRES}
@@ -30,7 +30,7 @@ def oldest_overdue_seconds() -> float:
         due_at = Delivery.objects.aggregate(oldest=Min("next_attempt_at"))["oldest"]
         return max(0.0, (timezone.now() - due_at).total_seconds()) if due_at else 0.0
     with connection.cursor() as cursor:
-        cursor.execute(_OLDEST_DUE, queue_bounds(cursor))
+        cursor.execute(_OLDEST_DUE, queue_bounds(cursor, KnownFloor()))
         (waited,) = cursor.fetchone()
     return max(0.0, waited or 0.0)
 
@@ -53,7 +53,7 @@ def oldest_overdue_seconds_of(subscriptions: Collection[UUID]) -> float:
         due_at = waiting.aggregate(oldest=Min("next_attempt_at"))["oldest"]
         return max(0.0, (timezone.now() - due_at).total_seconds()) if due_at else 0.0
     with transaction.atomic(), connection.cursor() as cursor:
-        bounds = queue_bounds(cursor)
+        bounds = queue_bounds(cursor, KnownFloor())
         cursor.execute(_OLDEST_DUE_OF, {**bounds, "subscriptions": list(subscriptions)})
         (waited,) = cursor.fetchone()
     return max(0.0, waited or 0.0)

@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from deliveries.models import Delivery
-from deliveries.queue_walk import queue_bounds
+from deliveries.queue_walk import KnownFloor, queue_bounds
 from subscriptions.ids import time_of
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ WHERE id >= %(floor)s AND id < %(ceiling)s AND next_attempt_at IS NOT NULL
 
 def _estimate_many(cursor: CursorWrapper, subscriptions: Collection[UUID]) -> int:
     """Look at some pages of the days that have unfinished deliveries, and scale up."""
-    bounds = queue_bounds(cursor)
+    bounds = queue_bounds(cursor, KnownFloor())
     first_day = time_of(bounds["floor"]).date()
     cursor.execute(_PAGES_POSTGRES, [f"deliveries_delivery_p{first_day:%Y%m%d}"])
     (pages,) = cursor.fetchone()

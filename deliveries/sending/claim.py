@@ -19,6 +19,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -127,8 +128,7 @@ def claim_due(
     `after` is the subscription served last; those in `busy` are left out. `known_floor` is the
     caller's own, for all its claims.
     """
-    known_floor = known_floor or KnownFloor()
-    ask = _Ask(limit, per_subscription, after, busy, known_floor)
+    ask = _Ask(limit, per_subscription, after, busy, known_floor or KnownFloor())
     pick = _pick_postgres if connection.vendor == "postgresql" else _pick_sqlite
     lease_ends_at = time.monotonic() + lease_seconds
     # SQLite has no revisions, and the caller's own transaction may have changed some subscription.
@@ -141,13 +141,10 @@ def claim_due(
         snapshots = find(projects)
         sendable = _move_on(rows, snapshots, lease=timedelta(seconds=lease_seconds))
         _write_down_interrupted(rows, snapshots, lease=timedelta(seconds=lease_seconds))
-    is_full = len(rows) >= limit
-    if not is_full:
-        known_floor.forget()
     return Claim(
         deliveries=tuple(_with_events(sendable, lease_ends_at=lease_ends_at)),
         snapshots=snapshots,
-        is_full=is_full,
+        is_full=len(rows) >= limit,
         last_subscription=rows[-1].subscription_id if rows else after,
         clock_ahead=clock_ahead,
     )
@@ -175,17 +172,27 @@ LIMIT %(limit)s
 
 def _pick_postgres(ask: _Ask) -> list[_Due]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            _PICK_POSTGRES,
-            {
-                **queue_bounds(cursor, known_floor=ask.known_floor),
-                "after": ask.after,
-                "busy": list(ask.busy),
-                "limit": ask.limit,
-                "per_subscription": ask.per_subscription,
-            },
-        )
-        return [_Due(*row) for row in cursor.fetchall()]
+        rows = _pick_between(cursor, ask)
+        if len(rows) < ask.limit and ask.known_floor.is_from_before:
+            ask.known_floor.forget()
+            rows = _pick_between(cursor, ask)  # and those that were locked just now
+    if len(rows) < ask.limit:
+        ask.known_floor.forget()
+    return rows
+
+
+def _pick_between(cursor: CursorWrapper, ask: _Ask) -> list[_Due]:
+    cursor.execute(
+        _PICK_POSTGRES,
+        {
+            **queue_bounds(cursor, ask.known_floor),
+            "after": ask.after,
+            "busy": list(ask.busy),
+            "limit": ask.limit,
+            "per_subscription": ask.per_subscription,
+        },
+    )
+    return [_Due(*row) for row in cursor.fetchall()]
 
 
 def _pick_sqlite(ask: _Ask) -> list[_Due]:

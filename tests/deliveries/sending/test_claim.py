@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
 from django.db import close_old_connections, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from deliveries import clock
@@ -25,6 +26,8 @@ from subscriptions.models import Project, Subscription
 from tests.deliveries.history_rows import add_delivery, prepare_days
 from tests.deliveries.sending.results import LEASE_SECONDS, claim_all
 from tests.factories import make_subscription
+
+LONG_AGO = timezone.now() - timedelta(days=20)
 
 
 def publish_events(project: Project, count: int) -> None:
@@ -190,12 +193,9 @@ def test_an_event_that_was_pruned_is_claimed_without_data() -> None:
 
 def make_old_delivery(subscription: Subscription) -> UUID:
     """A delivery that was made weeks ago, and is due again."""
-    long_ago = timezone.now() - timedelta(days=20)
-    prepare_days(long_ago)
-    delivery = add_delivery(
-        subscription, long_ago, status="pending", next_attempt_at=timezone.now()
-    )
-    return delivery.id
+    prepare_days(LONG_AGO)
+    due: dict[str, Any] = {"status": "pending", "next_attempt_at": timezone.now()}
+    return add_delivery(subscription, LONG_AGO, **due).id
 
 
 @pytest.mark.django_db
@@ -204,33 +204,64 @@ def test_a_delivery_made_weeks_ago_is_found_when_it_is_due_again() -> None:
     assert [delivery.id for delivery in claim_all().deliveries] == [old_id]
 
 
+@pytest.fixture
+def known_floor(monkeypatch: pytest.MonkeyPatch) -> KnownFloor:
+    """One on a clock that stands still; there are partitions of older days."""
+    prepare_days(LONG_AGO)
+    monkeypatch.setattr("deliveries.queue_walk.time", Mock(monotonic=lambda: 1000.0))
+    return KnownFloor()
+
+
 @pytest.mark.postgres  # SQLite has no days to look through
 @pytest.mark.django_db
-@pytest.mark.parametrize(("limit", "is_found"), [(2, False), (100, True)])
-def test_older_days_are_looked_through_at_once_unless_there_is_plenty_to_do(
-    limit: int, is_found: bool
+def test_older_days_are_not_looked_through_while_there_is_plenty_to_do(
+    known_floor: KnownFloor,
 ) -> None:
-    publish_events(make_subscription().project, 4)
-    known_floor = KnownFloor()
-    assert claim_all(limit=limit, known_floor=known_floor).is_full is not is_found
+    publish_events(make_subscription().project, 6)
+    assert claim_all(limit=2, known_floor=known_floor).is_full
     old_id = make_old_delivery(make_subscription())
 
-    later = claim_all(limit=100, known_floor=known_floor)
+    second = claim_all(limit=3, known_floor=known_floor)
+    third = claim_all(limit=3, known_floor=known_floor)
 
-    assert (old_id in {delivery.id for delivery in later.deliveries}) is is_found
+    assert second.is_full
+    assert old_id not in {delivery.id for delivery in second.deliveries}
+    assert len(third.deliveries) == 2
+    assert old_id in {delivery.id for delivery in third.deliveries}
+    assert set(Delivery.objects.values_list("attempt_count", "status")) == {(1, "sending")}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_older_days_are_looked_through_at_once_after_a_claim_that_was_not_full(
+    known_floor: KnownFloor,
+) -> None:
+    publish_events(make_subscription().project, 2)
+    assert not claim_all(limit=3, known_floor=known_floor).is_full
+    old_id = make_old_delivery(make_subscription())
+    publish_events(make_subscription().project, 2)
+
+    claim = claim_all(limit=3, known_floor=known_floor)
+
+    assert claim.is_full
+    assert old_id in {delivery.id for delivery in claim.deliveries}
+    with CaptureQueriesContext(connection) as queries:
+        for _ in range(3):
+            claim_all(limit=3, known_floor=known_floor)
+    walks = [query for query in queries if "WITH RECURSIVE" in query["sql"]]
+    assert len(walks) == 1 + 3, "the first by what was remembered, and again; the others once"
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db
 def test_older_days_are_looked_through_after_a_second_however_much_there_is_to_do(
-    monkeypatch: pytest.MonkeyPatch,
+    known_floor: KnownFloor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_events(make_subscription().project, 4)
-    known_floor = KnownFloor()
     assert claim_all(limit=2, known_floor=known_floor).is_full
     old_id = make_old_delivery(make_subscription())
-    later = time.monotonic() + KnownFloor.LOOK_SECONDS
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    later = Mock(monotonic=lambda: 1000.0 + KnownFloor.GOOD_SECONDS)
+    monkeypatch.setattr("deliveries.queue_walk.time", later)
 
     claim = claim_all(limit=3, known_floor=known_floor)
 

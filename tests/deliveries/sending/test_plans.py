@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from deliveries.publishing.ingest import NewEvent, publish_many
-from deliveries.queue_walk import queue_bounds
+from deliveries.queue_walk import KnownFloor, queue_bounds
 from deliveries.sending import claim
 from tests.factories import make_project, make_subscription
 
@@ -23,7 +23,7 @@ def test_a_claim_follows_the_queues_index_and_sorts_nobodys_backlog() -> None:
     publish_many(project=project, events=[NewEvent("a.b", n) for n in range(250)])
     with connection.cursor() as cursor:
         question: dict[str, Any] = {
-            **queue_bounds(cursor),
+            **queue_bounds(cursor, KnownFloor()),
             "after": UUID(int=0),
             "busy": [],
             "limit": 500,
