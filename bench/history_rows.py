@@ -1,8 +1,8 @@
 """Fills partitions of past days with history, by plain SQL: millions of rows in a few minutes.
 
 Used by the cases about history and its pruning. An event has five deliveries, with one attempt
-each; of each subscription's, one in a hundred failed. Rows are as large as those that the product
-writes. Durability is off while it lasts, and on again before anything is measured.
+each; one in a hundred failed, spread over all subscriptions. Rows are as large as those that the
+product writes. Durability is off while it lasts, and on again before anything is measured.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WITH numbers AS (
         (%(subscriptions)s::uuid[])[1 + project * %(per_project)s
             + (n - first) * (%(per_project)s / 5)
             + first / 5 / %(projects)s %% (%(per_project)s / 5)] AS subscription_id,
-        (n + n / 100 * 13) %% 100 = 7 AS has_failed  -- in each subscription's share
+        (n + n / 100 * 13) %% 100 = 7 AS has_failed
     FROM (SELECT n, n - n %% 5 AS first, n / 5 %% %(projects)s AS project
           FROM generate_series(0::bigint, %(count)s - 1) AS n) AS raw)
 """
@@ -170,6 +170,19 @@ def _forgetful(stack: Stack) -> Iterator[None]:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
         connection.execute("CHECKPOINT")
+
+
+def let_fail(stack: Stack, subscription: str, count: int) -> None:
+    """Let so many of a subscription's deliveries have failed, the newest of them."""
+    with stack.connect() as connection:
+        failed = connection.execute(
+            "UPDATE deliveries_delivery SET status = 'failed', last_outcome = 'http_error', "
+            "last_status_code = 500 WHERE id = ANY(ARRAY(SELECT id FROM deliveries_delivery "
+            "WHERE subscription_id = %s ORDER BY id DESC LIMIT %s))",
+            [subscription, count],
+        )
+    if failed.rowcount != count:
+        raise ValueError(f"there are only {failed.rowcount} deliveries")
 
 
 def size_gb(stack: Stack) -> float:

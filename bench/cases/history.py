@@ -41,8 +41,11 @@ SUBSCRIPTIONS: Final = 30
 DAYS_AGO: Final = range(30, 1, -1)
 """The product itself made yesterday's partitions, and drops what is older than thirty days."""
 
-FEW: Final = 1_000
+FEW: Final = 30_000
 """Attempts of the nearly empty system: there must be something to read."""
+
+FAILED: Final = 60
+"""Of the subscription whose failures are read, in both systems: a page of them, and more."""
 
 STEPS: Final = 11
 READS: Final = 60
@@ -122,6 +125,7 @@ def _prepare(stack: Stack, *, days_ago: Sequence[int], per_day: int) -> System:
     described = [one_of_five, *[wanting(url, count=SUBSCRIPTIONS)] * PROJECTS]
     publisher, *owners = make_projects(stack.run, described)
     history_rows.generate(stack, owners, days_ago=days_ago, per_day=per_day)
+    history_rows.let_fail(stack, owners[0].subscriptions[0], FAILED)
     web = stack.start_web()
     return System(stack, web, publisher, owners[0], _middle_of(stack, owners[0]))
 
