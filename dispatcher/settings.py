@@ -280,7 +280,7 @@ MIDDLEWARE = [
     "dispatcher.browser_security.BrowserSecurity",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "dispatcher.request_size.RequestSize",
-    "dispatcher.events_at_once.EventsAtOnce",
+    "dispatcher.events_first.EventsFirst",
     "dispatcher.page_language.PageLanguage",
     "dispatcher.portal.Portal",  # before what reads cookies
     "dispatcher.page_middleware.PageSessions",

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from deliveries.api.event_serializers import EventQuery, EventSerializer, PublishedSerializer
 from deliveries.api.events_at_once import NOT_TRIED, Tried, try_at_once
 from deliveries.api.serializers import NewEventSerializer
-from deliveries.history.deliveries import NEAR
+from deliveries.history.deliveries import near_of
 from deliveries.history.events import events_of
 from deliveries.publishing.backlog_limit import BacklogFull
 from deliveries.publishing.ingest import EventRefused, IdempotencyConflict, Published, publish
@@ -73,7 +73,7 @@ class EventList(ProjectView):
             project=self.project,
             query=query,
             serializer=EventSerializer,
-            near=NEAR,
+            near=near_of(query),
         )
 
     @operation(
@@ -115,7 +115,8 @@ class EventList(ProjectView):
 def _headers_of_route() -> dict[str, str]:
     view = EventList()
     view.setup(HttpRequest())
-    return dict(view.default_response_headers)
+    retirement = {} if view.retirement is None else view.retirement.headers()
+    return {**view.default_response_headers, **retirement}
 
 
 _HEADERS: Final = _headers_of_route()

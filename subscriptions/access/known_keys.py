@@ -1,7 +1,7 @@
 """Remembers API keys that were good, with the revision of their project at which they were.
 
-Called by the route that publishes. Whether that revision stands is not asked here: the statement
-that stores an event looks, so a key that was revoked anywhere stores nothing (ADR 19).
+Called where an event is published at once. Whether that revision stands is not asked here: the
+statement that stores an event looks, so a key that was revoked anywhere stores nothing (ADR 19).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from deliveries.models import Delivery, Event, IdempotencyKey
 from deliveries.publishing.ingest import publish
-from dispatcher.events_at_once import EVENTS
+from dispatcher.events_first import EVENTS
 from subscriptions.access.api_keys import revoke
 from subscriptions.models import ApiKey, EventType, Project
 from tests.api_client import PROBLEM, ApiClient, OperatorClient, errors_of
@@ -79,6 +79,13 @@ def test_a_host_that_is_not_ours_stores_nothing(api: ApiClient) -> None:
     assert response.status_code == 400
     assert response["Content-Type"] == PROBLEM
     assert not Event.objects.exists()
+
+
+def test_an_event_over_plain_http_is_not_stored(api: ApiClient, settings: LazySettings) -> None:
+    settings.DISPATCHER_HTTPS = True
+    assert api.post("events", BODY).status_code == 403
+    assert not Event.objects.exists()
+    assert api.post("events", BODY, secure=True).status_code == 202
 
 
 REFUSED: dict[str, tuple[Any, dict[str, str]]] = {

@@ -17,7 +17,7 @@ EVENTS: Final = re.compile(r"/api/v1/projects/([-a-zA-Z0-9_]+)/events")
 """The path of the route `events`."""
 
 
-class EventsAtOnce:
+class EventsFirst:
     """The middleware; those that protect every answer come before it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -27,4 +27,4 @@ class EventsAtOnce:
         """Answer, or go on."""
         events = EVENTS.fullmatch(request.path_info) if request.method == "POST" else None
         answer = None if events is None else answer_at_once(request, events[1])
-        return answer or self._get_response(request)
+        return self._get_response(request) if answer is None else answer
