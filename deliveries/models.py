@@ -141,7 +141,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["subscription", "id"],
                 condition=_WITHOUT_SUCCESS,
-                name="subscription_without_success",
+                name="delivery_without_success_sub",
             ),
         ]
         constraints: ClassVar = [

@@ -34,7 +34,7 @@ def time_of(identifier: UUID) -> datetime:
     return EPOCH + timedelta(milliseconds=identifier.int >> 80)
 
 
-def moved(identifier: UUID, by: timedelta) -> UUID:
+def shifted(identifier: UUID, by: timedelta) -> UUID:
     """Return the id that lies `by` later, or earlier; the last, or first, where there is none."""
     distance = (by // timedelta(milliseconds=1)) << 80
     return UUID(int=min(max(identifier.int + distance, 0), _LAST))

@@ -15,7 +15,7 @@ from deliveries.api.serializers import (
     DeliveryWithAttemptsSerializer,
     NoMembers,
 )
-from deliveries.history.deliveries import NEAR, attempts_of, event_of, find_delivery
+from deliveries.history.deliveries import attempts_of, event_of, find_delivery, near_of
 from deliveries.history.delivery_query import DeliveryQuery
 from deliveries.history.filters import TooManyFound, filtered
 from deliveries.lifecycle.cancellation import cancel
@@ -49,7 +49,7 @@ class DeliveryList(ProjectView):
             project=self.project,
             query=query,
             serializer=DeliverySerializer,
-            near=NEAR,
+            near=near_of(query),
         )
 
 

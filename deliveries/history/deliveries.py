@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import codecs
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
 
@@ -22,7 +23,7 @@ from subscriptions.models import Project
 _Row = TypeVar("_Row", Event, Delivery)
 
 NEAR = timedelta(days=3)
-"""Where lists look first: PostgreSQL plans four partitions in a millisecond, thirty in four."""
+"""Where lists look first: PostgreSQL plans these days in a millisecond, and a month in four."""
 
 ATTEMPTS_SHOWN = 50
 """The latest ones: a schedule has 21 at most, but redelivering has no limit."""
@@ -52,6 +53,11 @@ def created_between(
     return rows
 
 
+def near_of(wanted: Mapping[str, Any]) -> timedelta | None:
+    """Return within which time a list's page is looked for first, unless it begins long ago."""
+    return None if "until" in wanted and "cursor" not in wanted else NEAR
+
+
 def attempts_of(delivery: Delivery) -> list[Attempt]:
     """Return the delivery's attempts, the latest `ATTEMPTS_SHOWN` of them, in order."""
     earliest = first_id_of(delivery.created_at - CLOCKS_APART)
@@ -60,7 +66,8 @@ def attempts_of(delivery: Delivery) -> list[Attempt]:
     if delivery.finished_at is not None:
         latest = first_id_of(delivery.finished_at + CLOCKS_APART)
         found = list(attempts.filter(id__lt=latest)[:ATTEMPTS_SHOWN])
-        if len(found) >= min(delivery.attempt_count, ATTEMPTS_SHOWN):
+        first = max(0, delivery.attempt_count - ATTEMPTS_SHOWN)
+        if [attempt.number for attempt in found] == [*range(delivery.attempt_count, first, -1)]:
             return found[::-1]
         # One is still out, or came in long after: from a worker that had slept, say.
     return list(attempts[:ATTEMPTS_SHOWN])[::-1]

@@ -27,7 +27,7 @@ _AFTER_ALL: Final = "\U0010ffff"
 """Sorts after every character that a key may have."""
 
 _WITHOUT_SUCCESS: Final = ~Q(last_outcome__in=["", Outcome.SUCCEEDED.value])
-"""Part of the condition of the indexes `delivery_without_success` and `subscription_…`."""
+"""Part of the condition of the indexes `delivery_without_success…`."""
 
 
 class TooManyFound(Exception):

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 fields=["subscription", "id"],
-                name="subscription_without_success",
+                name="delivery_without_success_sub",
             ),
         ),
     ]

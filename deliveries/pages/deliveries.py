@@ -20,7 +20,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from deliveries.costly_requests import Busy, turn
-from deliveries.history.deliveries import NEAR, deliveries_of
+from deliveries.history.deliveries import deliveries_of, near_of
 from deliveries.history.delivery_query import OUTCOMES, STATUS_CLASSES
 from deliveries.models import Delivery
 from deliveries.pages.delivery_rows import DeliveryRow, rows_of
@@ -93,7 +93,9 @@ class HistoryPage(ProjectPage):
         cursor = self.query.given.get("cursor")
         page_query = {"limit": LIMIT_DEFAULT, "cursor": cursor}
         try:
-            page = find_page(deliveries, project=self.project, query=page_query, near=NEAR)
+            page = find_page(
+                deliveries, project=self.project, query=page_query, near=near_of(self.query.given)
+            )
         except Problem as problem:  # a cursor of another list, or it took too long
             errors[""] = _problem_sentence(problem)
             page = None

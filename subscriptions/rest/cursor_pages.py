@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,7 +27,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from subscriptions.ids import first_id_of, moved
+from subscriptions.ids import first_id_of, shifted
 from subscriptions.models import Project
 from subscriptions.rest.problems import field_problem
 from subscriptions.rest.strict_fields import StrictSerializer, Text
@@ -100,8 +101,8 @@ def page_response(
     """Answer one page of `rows`, by descending id, as a validated `PageQuery` asks for it.
 
     `project` is whose list it is; `None`: the installation's. `near` is for rows in partitions,
-    each of which costs PostgreSQL time to plan: those within so much time of where the page begins
-    are read first, and no others where they fill it.
+    each of which costs PostgreSQL time to plan: those within so much time of the cursor, or of now,
+    are read first, and no others where they fill the page.
     `{"results": […], "next": older page or null, "previous": newer page or null}`; both are URLs.
     On PostgreSQL a page that takes longer than `LIMIT_MS` to find is refused with a 400.
     """
@@ -129,8 +130,9 @@ def find_page(
     """Read one page as `page_response` does; raises a `Problem` for a bad cursor, or too slow."""
     salt = f"{project.pk if project else ''}:{rows.model._meta.label}"
     cursor = _cursor_of(query.get("cursor"), salt)
-    with limited_time():
-        found = _read_page(_parts(rows, cursor, near), cursor, limit=query["limit"])
+    with limited_time() as go_on:
+        parts = _parts(rows, cursor, near)
+        found = _read_page(parts, cursor, limit=query["limit"], go_on=go_on)
     return Page(
         found.rows,
         older=None if found.older is None else found.older.signed(salt),
@@ -139,16 +141,26 @@ def find_page(
 
 
 @contextmanager
-def limited_time() -> Iterator[None]:
-    """Let PostgreSQL give up what takes too long; filters that have no index may be so."""
+def limited_time() -> Iterator[Callable[[], None]]:
+    """Let PostgreSQL give up what takes too long; filters that have no index may be so.
+
+    Whoever asks it several things calls what this gives before each but the first: the time is for
+    all of them.
+    """
     if connection.vendor != "postgresql":
-        yield
+        yield lambda: None
         return
+    until = time.monotonic() + LIMIT_MS / 1000
+
+    def go_on() -> None:
+        left_ms = max(1, round(1000 * (until - time.monotonic())))
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {left_ms:d}")
+
     try:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = {LIMIT_MS:d}")
-            yield
+            go_on()
+            yield go_on
             transaction.set_rollback(True)  # nothing was written: ends the setting everywhere
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", None) != _QUERY_CANCELED:
@@ -181,24 +193,32 @@ def _parts(
     if near is None:
         yield beyond
     else:
-        is_near = _is_near(cursor, near)
-        yield beyond.filter(is_near)
-        yield beyond.filter(~is_near)
+        for part in _near_and_far(cursor, near):
+            yield beyond.filter(part)
 
 
-def _is_near(cursor: Cursor | None, near: timedelta) -> Q:
-    if cursor is None:
-        return Q(id__gte=first_id_of(timezone.now() - near))
-    begin = cast("UUID", cursor.id)  # ids that count up have no time in them
-    if cursor.is_towards_newer:
-        return Q(id__lt=moved(begin, near))
-    return Q(id__gte=moved(begin, -near))
+def _near_and_far(cursor: Cursor | None, near: timedelta) -> tuple[Q, Q]:
+    begin = first_id_of(timezone.now()) if cursor is None else cursor.id
+    begin = cast("UUID", begin)  # ids that count up have no time in them
+    if cursor is not None and cursor.is_towards_newer:
+        edge = shifted(begin, near)
+        return Q(id__lt=edge), Q(id__gte=edge)
+    edge = shifted(begin, -near)
+    return Q(id__gte=edge), Q(id__lt=edge)
 
 
-def _read_page(parts: Iterable[QuerySet[Any]], cursor: Cursor | None, *, limit: int) -> _Page:
+def _read_page(
+    parts: Iterable[QuerySet[Any]],
+    cursor: Cursor | None,
+    *,
+    limit: int,
+    go_on: Callable[[], None],
+) -> _Page:
     """Read one row more than asked for: it tells whether there is another page."""
     found: list[Any] = []
-    for rows in parts:
+    for number, rows in enumerate(parts):
+        if number:
+            go_on()
         found += rows[: limit + 1 - len(found)]
         if len(found) > limit:
             break

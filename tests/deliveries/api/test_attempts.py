@@ -13,13 +13,15 @@ from deliveries.history.deliveries import ATTEMPTS_SHOWN
 from deliveries.models import Attempt, Delivery, Event
 from deliveries.publishing.ingest import publish
 from deliveries.sending.compose import compose_body
-from subscriptions.ids import first_id_of, new_id
+from subscriptions.ids import first_id_of, new_id, shifted
 from subscriptions.models import Subscription
 from tests.api_client import ApiClient
 from tests.deliveries.history_rows import prepare_days
 from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db
+
+EACH = timedelta(milliseconds=1)
 
 
 @pytest.fixture
@@ -147,6 +149,23 @@ def test_an_attempt_that_came_in_days_after_the_end_is_shown(delivery: Delivery)
     make_attempt(delivery, number=1, id=new_id())
 
     assert [attempt["number"] for attempt in attempts_of(delivery)] == [1, 2]
+
+
+def test_the_latest_is_shown_though_it_came_in_after_the_end_of_many(delivery: Delivery) -> None:
+    count = ATTEMPTS_SHOWN + 10
+    ended_at = timezone.now() - timedelta(hours=2)
+    Delivery.objects.filter(id=delivery.id).update(
+        status="failed",
+        next_attempt_at=None,
+        attempt_count=count,
+        created_at=ended_at - timedelta(hours=1),
+        finished_at=ended_at,
+    )
+    for number in range(1, count):
+        make_attempt(delivery, number=number, id=shifted(first_id_of(ended_at), EACH * number))
+    make_attempt(delivery, number=count, id=new_id())
+
+    assert [attempt["number"] for attempt in attempts_of(delivery)] == [*range(11, count + 1)]
 
 
 def test_another_deliverys_attempts_are_not_shown(

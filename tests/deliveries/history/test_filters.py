@@ -74,7 +74,7 @@ def test_what_of_a_subscription_did_not_succeed_is_found_by_itself(project: Proj
 
     plan = filtered(project, {"status": "failed", "subscription": other.id})[:51].explain()
 
-    assert any(name in plan for name in partitions_of("subscription_without_success")), plan
+    assert any(name in plan for name in partitions_of("delivery_without_success_sub")), plan
 
 
 @pytest.mark.parametrize("is_of_subscription", [False, True])
@@ -82,7 +82,7 @@ def test_a_recovery_walks_along_what_did_not_succeed(
     project: Project, *, is_of_subscription: bool
 ) -> None:
     subscription = Subscription.objects.get() if is_of_subscription else None
-    index = "subscription_without_success" if is_of_subscription else "delivery_without_success"
+    index = "delivery_without_success_sub" if is_of_subscription else "delivery_without_success"
     recovery = _new(project, Wanted("failed", all_since_yesterday(), subscription))
     rows = _between(recovery, None, _without_success(recovery))
 
