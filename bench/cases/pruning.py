@@ -127,6 +127,6 @@ def _sqlite(options: Options) -> list[Figure]:
             unit="ms",
             yardstick="before",
             against=[max(one.before_ms) for one in passes],
-            note="at 10 events/s: nobody waits for more than a batch",
+            note="at 10 events/s: nobody waits for more than a batch and SQLite's next look",
         ),
     ]

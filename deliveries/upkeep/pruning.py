@@ -7,8 +7,9 @@ ended as failed first, with that reason: nothing disappears without having ended
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -27,6 +28,10 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 1000
 """Rows per transaction where rows are deleted: other writers get their turn in between."""
+
+_PAUSE_SECONDS = 0.1
+"""Between batches on SQLite, which lets one write at a time: who waits looks as seldom as that, and
+would find the next batch at it, for as long as the pruning lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ def _prune_partitions(cutoff: datetime, rows: int) -> Pruned:
     )
     if not old:
         return Pruned(0, 0, rows)
-    day_after = datetime.combine(old[-1].day, time(), UTC) + timedelta(days=1)
+    day_after = datetime.combine(old[-1].day, datetime.min.time(), UTC) + timedelta(days=1)
     expired = _expire_unfinished(first_id_of(day_after))
     dropped = sum(partitions.drop(partition) for partition in old)
     return Pruned(expired, dropped, rows)
@@ -98,6 +103,7 @@ def _end_unfinished(which: Q, reason: Delivery.EndReason) -> int:
             )
         if len(ids) < _BATCH:
             return total
+        _let_others_write()
 
 
 def _delete_in_batches(model: type[Model], **older: object) -> int:
@@ -109,3 +115,9 @@ def _delete_in_batches(model: type[Model], **older: object) -> int:
         total += len(ids)
         if len(ids) < _BATCH:
             return total
+        _let_others_write()
+
+
+def _let_others_write() -> None:
+    if connection.vendor == "sqlite":
+        time.sleep(_PAUSE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -12,10 +13,11 @@ from django.utils import timezone
 
 from deliveries.models import Attempt, Delivery, Event, IdempotencyKey
 from deliveries.publishing.ingest import publish
-from deliveries.upkeep import partitions
+from deliveries.upkeep import partitions, pruning
 from deliveries.upkeep.pruning import prune
 from subscriptions.ids import first_id_of
 from subscriptions.models import Subscription
+from tests.at_once import at_once
 from tests.factories import make_subscription
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,6 +75,27 @@ def test_history_older_than_the_retention_goes_and_the_rest_stays() -> None:
     prune()
     for model in (Event, Delivery, Attempt):
         assert [row.pk for row in model.objects.all()] == [kept]
+
+
+@pytest.mark.sqlite  # there one writes at a time
+def test_others_write_between_two_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscription = make_subscription()
+    for number in range(5):
+        make_history(subscription, days_ago(LONG_AGO_DAYS) + timedelta(seconds=number))
+    pauses: list[float] = []
+
+    def publish_meanwhile(seconds: float) -> None:
+        pauses.append(seconds)
+        at_once(lambda: publish(project=subscription.project, event_type="a.b", data={}))
+
+    monkeypatch.setattr(pruning, "_BATCH", 2)
+    monkeypatch.setattr(pruning, "time", Mock(sleep=publish_meanwhile))
+
+    assert prune().rows == 15
+
+    assert len(pauses) == 6, "two full batches of each table"
+    assert min(pauses) >= 0.1, "a writer that SQLite keeps waiting looks every tenth of a second"
+    assert Event.objects.count() == 6
 
 
 def test_what_is_unfinished_ends_as_failed_before_it_goes(
