@@ -47,7 +47,7 @@ class Event(models.Model):
         return self.type
 
 
-_WITHOUT_SUCCESS = Q(status__in=["failed", "cancelled"]) | ~Q(last_outcome__in=["", "succeeded"])
+WITHOUT_SUCCESS = Q(status__in=["failed", "cancelled"]) | ~Q(last_outcome__in=["", "succeeded"])
 
 
 class Delivery(models.Model):
@@ -135,12 +135,12 @@ class Delivery(models.Model):
             # Costs nothing where all goes well.
             models.Index(
                 fields=["project", "id"],
-                condition=_WITHOUT_SUCCESS,
+                condition=WITHOUT_SUCCESS,
                 name="delivery_without_success",
             ),
             models.Index(
                 fields=["subscription", "id"],
-                condition=_WITHOUT_SUCCESS,
+                condition=WITHOUT_SUCCESS,
                 name="delivery_without_success_sub",
             ),
         ]

@@ -16,6 +16,11 @@ from django.db.models import ForeignKey, Lookup, UUIDField
 from django.db.models.sql.compiler import SQLCompiler
 
 
+def uuid_array(ids: Iterable[UUID]) -> str:
+    """Write ids as PostgreSQL reads an array of them; psycopg would call Python for each."""
+    return "{" + ",".join([identifier.hex for identifier in ids]) + "}"
+
+
 @ForeignKey.register_lookup
 @UUIDField.register_lookup
 class Among(Lookup[Any]):
@@ -39,5 +44,4 @@ class Among(Lookup[Any]):
     ) -> tuple[str, tuple[Any, ...]]:
         """Write one array."""
         column, parameters = self.process_lhs(compiler, connection)
-        array = "{" + ",".join([identifier.hex for identifier in self.rhs]) + "}"
-        return f"{column} = ANY(%s::uuid[])", (*parameters, array)
+        return f"{column} = ANY(%s::uuid[])", (*parameters, uuid_array(self.rhs))

@@ -6,10 +6,9 @@ once more whether that still holds, and then needs no transaction around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any, Final, LiteralString
-from uuid import UUID
 
 import msgspec
 import psycopg
@@ -19,6 +18,7 @@ from django.db.models.functions import Now
 from deliveries.models import Delivery, Event
 from deliveries.publishing.new_events import CheckedEvent
 from deliveries.publishing.published import Published
+from subscriptions.among import uuid_array
 
 
 class Stored(Enum):
@@ -60,8 +60,8 @@ def store_if_unchanged(
         "key": event.idempotency_key,
         "count": published.matched_count,
         "created": published.created_at,
-        "delivery_ids": _uuid_array(published.delivery_ids),
-        "subscriptions": _uuid_array(published.subscription_ids),
+        "delivery_ids": uuid_array(published.delivery_ids),
+        "subscriptions": uuid_array(published.subscription_ids),
     }
     statement = _STORE_IF_UNCHANGED
     if event.idempotency_key:
@@ -142,10 +142,6 @@ SELECT EXISTS (SELECT FROM unchanged), EXISTS (SELECT FROM event)
 """  # noqa: S608  # of texts of our own
 
 
-def _uuid_array(ids: Iterable[UUID]) -> str:
-    return "{" + ",".join([identifier.hex for identifier in ids]) + "}"
-
-
 def _run(statement: LiteralString, values: Mapping[str, Any]) -> tuple[bool, ...]:
     """Run a statement with what is PostgreSQL's own: parameters beside it, and its plan kept.
 
@@ -178,9 +174,9 @@ def _values_of(project_id: int, rows: Rows, *, is_test: bool) -> dict[str, Any]:
         "is_test": is_test,
         "events": msgspec.json.encode(events).decode(),
         "datas": [event.payload.text for event, _ in rows],
-        "delivery_ids": _uuid_array([one for each in made for one in each.delivery_ids]),
-        "of_events": _uuid_array([each.id for each in made for _ in each.delivery_ids]),
-        "subscriptions": _uuid_array([one for each in made for one in each.subscription_ids]),
+        "delivery_ids": uuid_array([one for each in made for one in each.delivery_ids]),
+        "of_events": uuid_array([each.id for each in made for _ in each.delivery_ids]),
+        "subscriptions": uuid_array([one for each in made for one in each.subscription_ids]),
     }
 
 

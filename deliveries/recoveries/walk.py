@@ -13,12 +13,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from deliveries.history.filters import status_codes_of
-from deliveries.models import Delivery, Event, Recovery
-from deliveries.sending.transport import Outcome
+from deliveries.models import WITHOUT_SUCCESS, Delivery, Event, Recovery
 from subscriptions.ids import EPOCH, first_id_of
 from subscriptions.matching import EVERYTHING, matches
 from subscriptions.models import Subscription
@@ -153,11 +152,7 @@ def _without_success(recovery: Recovery) -> QuerySet[Delivery]:
         if recovery.subscription_id is None
         else {"subscription_id": recovery.subscription_id}
     )
-    return Delivery.objects.filter(
-        Q(status__in=[Status.FAILED, Status.CANCELLED])
-        | ~Q(last_outcome__in=["", Outcome.SUCCEEDED.value]),
-        **owner,
-    ).only(*_COLUMNS)
+    return Delivery.objects.filter(WITHOUT_SUCCESS, **owner).only(*_COLUMNS)
 
 
 def _is_wanted(row: Delivery, recovery: Recovery, criteria: Criteria) -> bool:
