@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 
@@ -18,10 +17,10 @@ def _die(*_arguments: Any, **_named: Any) -> Any:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def patch(module: ModuleType, name: str, replacement: object) -> None:
-    """Replace what a module calls by this name; it must be there, or the rig tests nothing."""
-    assert hasattr(module, name), f"{module.__name__} no longer has {name}: patch it elsewhere"
-    setattr(module, name, replacement)
+def patch(owner: object, name: str, replacement: object) -> None:
+    """Replace what a module or object has by this name; without it the rig would test nothing."""
+    assert hasattr(owner, name), f"{owner} no longer has {name}: patch it elsewhere"
+    setattr(owner, name, replacement)
 
 
 def crash_before_recording() -> None:
@@ -48,14 +47,15 @@ def crash_before_wake_up() -> None:
     """F13: let every thirtieth publisher die when its event is committed and nobody was woken."""
     from deliveries import wake
 
-    wake_a_worker, calls = wake.wake_a_worker, iter(range(10**9))
+    wake_a_worker_soon, calls = wake._waker.wake, iter(range(10**9))
 
     def wake_or_die() -> None:
         if next(calls) % 30 == 29:
             _die()
-        wake_a_worker()
+        wake_a_worker_soon()
 
-    patch(wake, "wake_a_worker", wake_or_die)
+    # What each publisher calls: the thread behind it wakes once for all of some milliseconds.
+    patch(wake._waker, "wake", wake_or_die)
 
 
 FAILPOINTS: dict[str, Callable[[], None]] = {
