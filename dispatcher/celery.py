@@ -14,6 +14,7 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import ImproperlyConfigured
 from celery.worker import state
 from django.conf import settings
+from django.contrib.auth.checks import check_middleware
 from django.core import checks
 from django.core.checks.registry import registry
 from django.db import connection
@@ -54,8 +55,7 @@ def _keep_partitions() -> None:
         connection.close()  # the timer's thread's
 
 
-_CHECKS_OF_PAGES = {checks.Tags.urls, checks.Tags.admin}
-"""They import every page, which a worker never shows: ten megabytes."""
+_TAGS_OF_PAGES = {checks.Tags.urls, checks.Tags.admin, checks.Tags.templates}
 
 
 def refuse_what_checks_refuse() -> None:
@@ -63,12 +63,17 @@ def refuse_what_checks_refuse() -> None:
     refused = [
         message.msg
         for check in registry.get_checks()
-        if _CHECKS_OF_PAGES.isdisjoint(check.tags)
+        if not _is_of_pages(check)
         for message in check(app_configs=None, databases=None)
         if message.is_serious()
     ]
     if refused:
         raise ImproperlyConfigured(" ".join(refused))
+
+
+def _is_of_pages(check: Any) -> bool:
+    """Say whether it imports pages or middleware, which a worker never needs: 15 MB and more."""
+    return check is check_middleware or not _TAGS_OF_PAGES.isdisjoint(check.tags)
 
 
 _COLLECT_AFTER_OBJECTS = 20_000

@@ -260,7 +260,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 
 INSTALLED_APPS = [
     "unfold",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the pages come with `dispatcher.urls`
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -11,6 +11,8 @@ from dispatcher import api_pages, error_pages, health, login_throttle, sign_in, 
 from subscriptions.pages.projects import ProjectListPage
 from subscriptions.pages.public_catalogue import public_catalogue, public_event_type
 
+admin.autodiscover()  # here, as workers show no pages: they would be 15 MB of each
+
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from typing import Any
 
 import pytest
 from celery.exceptions import ImproperlyConfigured
+from django.contrib import admin
 from django.core.checks import Error
 from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
+from deliveries.models import Delivery
 from dispatcher import celery, checks
 from tests.workers import ROOT
 
@@ -56,11 +59,20 @@ def test_a_worker_heeds_checks_without_a_tag(monkeypatch: pytest.MonkeyPatch) ->
         celery.refuse_what_checks_refuse()
 
 
+def test_the_admin_s_pages_pass_django_s_checks() -> None:
+    """`manage.py check` looks at them only if it has come to the addresses before."""
+    import_module("dispatcher.urls")
+    assert admin.site.is_registered(Delivery)
+    assert admin.site.check(None) == []
+
+
 CHECK_AS_A_WORKER = """
 import sys
 from dispatcher import celery
+celery.app.loader.import_default_modules()
 celery.refuse_what_checks_refuse()
-sys.exit("dispatcher.urls" in sys.modules)
+of_pages = {"dispatcher.urls", "dispatcher.admin", "dispatcher.events_first", "jsonschema"}
+sys.exit(" ".join(of_pages & sys.modules.keys()) or None)
 """
 
 
