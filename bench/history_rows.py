@@ -7,6 +7,7 @@ product writes. Durability is off while it lasts, and on again before anything i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -170,6 +171,7 @@ def _forgetful(stack: Stack) -> Iterator[None]:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
         connection.execute("CHECKPOINT")
+    os.sync()  # what was written without waiting would be written beside what is measured
 
 
 def let_fail(stack: Stack, subscription: str, count: int) -> None:

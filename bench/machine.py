@@ -29,6 +29,20 @@ def describe() -> dict[str, str]:
     }
 
 
+def file_system(folder: Path) -> str:
+    """Return what a folder is kept on, such as `ext4` or `ext4 with discard`.
+
+    `discard` tells the disk of everything that is deleted, and each flush waits meanwhile.
+    """
+    mounts = [line.split() for line in _lines("/proc/self/mounts")]
+    places = {place: (kind, options) for _, place, kind, options, *_ in mounts}
+    for parent in (folder.resolve(), *folder.resolve().parents):
+        if found := places.get(str(parent)):
+            kind, options = found
+            return f"{kind} with discard" if "discard" in options.split(",") else kind
+    return "an unknown file system"
+
+
 def _processor() -> str:
     for line in _lines("/proc/cpuinfo"):
         if line.startswith("model name"):

@@ -1,6 +1,7 @@
-"""Drops what is too old, as beat lets a worker do every hour: `python -m bench.prune`.
+"""Drops what is too old, as beat lets a worker do every hour: `python -m bench.prune 0`.
 
-In the environment of a stack; prints what it took and what went, as JSON.
+Or, with another number, what was too old so many days ago. In the environment of a stack; prints
+what it took and what went, as JSON.
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import timedelta
 
 import django
+from django.utils import timezone
 
 
-def run() -> dict[str, float]:
+def run(days_ago: int) -> dict[str, float]:
     """Prune once; the connection is there before the clock runs."""
     from django.db import connection
 
@@ -20,7 +23,7 @@ def run() -> dict[str, float]:
 
     connection.ensure_connection()
     began = time.monotonic()
-    pruned = prune()
+    pruned = prune(now=timezone.now() - timedelta(days=days_ago))
     return {
         "seconds": time.monotonic() - began,
         "partitions": pruned.partitions,
@@ -30,4 +33,4 @@ def run() -> dict[str, float]:
 
 if __name__ == "__main__":
     django.setup()
-    sys.stdout.write(json.dumps(run()))
+    sys.stdout.write(json.dumps(run(int(sys.argv[1]))))
