@@ -171,7 +171,7 @@ def _forgetful(stack: Stack) -> Iterator[None]:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
         connection.execute("CHECKPOINT")
-    os.sync()  # what was written without waiting would be written beside what is measured
+    os.sync()
 
 
 def let_fail(stack: Stack, subscription: str, count: int) -> None:
