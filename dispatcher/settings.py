@@ -69,7 +69,8 @@ DISPATCHER_IN_FLIGHT_LIMIT = env.int(
 DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION = env.int(
     "DISPATCHER_IN_FLIGHT_PER_SUBSCRIPTION", 50, validate=validate.Range(min=1, max=10_000)
 )
-"""Requests under way at once to one subscription, in one worker process."""
+"""Requests under way at once to one subscription, in one worker process; 8 until its receiver has
+been heard."""
 
 DISPATCHER_HEARTBEAT_FILE = heartbeat_file("DISPATCHER_HEARTBEAT_FILE")
 """Touched by a worker whose pump gets on, and by beat: what health checks look at."""

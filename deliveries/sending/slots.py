@@ -1,8 +1,9 @@
 """Shares a worker's requests in flight among subscriptions, so that the slow cannot crowd out the
 healthy.
 
-Called by the pump. Pure: it is told the time. Each subscription has a cap; those that struggle
-(failing, slow, or silent for a while) share at most half of all slots.
+Called by the pump. Pure: it is told the time. Each subscription has a cap, a low one until its
+receiver has been heard; those that struggle (failing, slow, or silent for a while) share at most
+half of all slots.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from uuid import UUID
 
 STRUGGLING_AFTER_SECONDS = 1.0
 """An answer that takes longer, or silence for longer, makes a subscription count as struggling."""
+
+UNHEARD_IN_FLIGHT = 8
+"""Of a subscription whose receiver has not been heard yet. By the time that silence counts, some
+dozens that hang, or whose names nobody answers, would have taken all slots for five seconds."""
 
 _FORGET_AFTER_SECONDS = 60.0
 """A struggling subscription with nothing in flight is given a fresh start after this long."""
@@ -42,6 +47,8 @@ class _Load:
     """Slots taken; some of it may not have begun."""
     under_way: int = 0
     is_struggling: bool = False
+    is_heard: bool = False
+    """Something succeeded, or failed without delay."""
     changed_at: float = 0.0
     """When something last came back, or began while nothing was under way."""
 
@@ -93,7 +100,9 @@ class Slots:
         load = self._loads[subscription_id]
         load.under_way -= 1
         load.changed_at = now
-        load.is_struggling = not has_succeeded or seconds > STRUGGLING_AFTER_SECONDS
+        is_slow = seconds > STRUGGLING_AFTER_SECONDS
+        load.is_struggling = is_slow or not has_succeeded
+        load.is_heard = load.is_heard or has_succeeded or not is_slow
         self._free(subscription_id, load)
 
     def _free(self, subscription_id: UUID, load: _Load) -> None:
@@ -107,8 +116,13 @@ class Slots:
         self._forget_idle(now)
         struggling = {key for key, load in self._loads.items() if load.struggles(now)}
         struggling_in_flight = sum(self._loads[key].in_flight for key in struggling)
-        full = {key for key, load in self._loads.items() if load.in_flight >= self.per_subscription}
+        full = {key for key, load in self._loads.items() if load.in_flight >= self._cap(load)}
         return full | struggling if struggling_in_flight >= self.limit // 2 else full
+
+    def _cap(self, load: _Load) -> int:
+        if load.is_heard:
+            return self.per_subscription
+        return min(self.per_subscription, UNHEARD_IN_FLIGHT)
 
     def _forget_idle(self, now: float) -> None:
         idle = [

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from deliveries.sending.slots import BEGUN_PER_TURN, ENOUGH_UNDER_WAY, Slots, how_many_to_begin
+import pytest
+
+from deliveries.sending.slots import (
+    BEGUN_PER_TURN,
+    ENOUGH_UNDER_WAY,
+    UNHEARD_IN_FLIGHT,
+    Slots,
+    how_many_to_begin,
+)
 
 SLOW, HEALTHY = UUID(int=1), UUID(int=2)
 
@@ -71,6 +79,33 @@ def test_what_struggled_gets_a_fresh_start_after_a_minute_of_rest() -> None:
     slots.busy(now=100.0)
     begin(slots, SLOW, now=100.0)
     assert slots.busy(now=100.0) == set()
+
+
+@pytest.mark.parametrize(
+    ("has_succeeded", "seconds", "is_heard"),
+    [(True, 0.01, True), (True, 4.5, True), (False, 0.01, True), (False, 5.0, False)],
+)
+def test_who_was_not_heard_yet_gets_few_slots(
+    has_succeeded: bool, seconds: float, is_heard: bool
+) -> None:
+    slots = Slots(limit=1000, per_subscription=UNHEARD_IN_FLIGHT + 2)
+    for _ in range(UNHEARD_IN_FLIGHT + 1):
+        begin(slots, SLOW, now=0.0)
+    assert slots.busy(now=0.0) == {SLOW}
+
+    slots.end(SLOW, has_succeeded=has_succeeded, seconds=seconds, now=seconds)
+    assert slots.in_flight == UNHEARD_IN_FLIGHT
+    assert slots.busy(now=seconds) == (set() if is_heard else {SLOW})
+
+    for _ in range(2):
+        begin(slots, SLOW, now=seconds)
+    assert slots.busy(now=seconds) == {SLOW}
+
+
+def test_the_low_cap_does_not_raise_a_lower_one() -> None:
+    slots = Slots(limit=10, per_subscription=1)
+    begin(slots, SLOW, now=0.0)
+    assert slots.busy(now=0.0) == {SLOW}
 
 
 def test_what_waits_with_us_is_nobodys_silence() -> None:
