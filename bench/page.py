@@ -1,17 +1,19 @@
 """Writes the reference page `docs/reference/performance.md` from what was measured.
 
-Called by `make bench PUBLISH=1`. What a person wrote below the last heading stays.
+Called by `make bench PUBLISH=1`. What was not measured again stays as it is, and so does what a
+person wrote below the last heading.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from bench.catalogue import CASES, Case
 from bench.measurement import Figure, number
 from bench.options import QUICK_RUNS, RUNS
-from bench.projection import projection
+from bench.projection import PROJECTION_TITLE, projection
 
 HAND_WRITTEN: Final = "## What bounds what is missed\n"
 """What follows this heading is written by hand."""
@@ -38,15 +40,25 @@ _RULE = "|---|--:|---|--:|--:|---|--:|---|"
 
 
 def page(rows: Sequence[Figure], machine: Mapping[str, str], *, earlier: str = "") -> str:
-    """Return the page; what stands under the hand-written heading of an `earlier` one is kept."""
+    """Return the page; of an `earlier` one it keeps what was not measured now, and what is by hand.
+
+    The machine is that of the rows.
+    """
+    measured, _, written = earlier.partition(HAND_WRITTEN)
+    before = _sections(measured)
     parts = [_INTRODUCTION, _machine(machine)]
     for case in CASES.values():
         own = [row for row in rows if row.case == case.name]
-        if own:
-            parts.append(_section(case, own))
-    written = earlier.partition(HAND_WRITTEN)[2].lstrip("\n")
-    parts += [projection(rows), f"{HAND_WRITTEN}\n", written]
+        parts.append(_section(case, own) if own else before.get(case.title, ""))
+    parts.append(projection(rows) or before.get(PROJECTION_TITLE, ""))
+    parts += [f"{HAND_WRITTEN}\n", written.lstrip("\n")]
     return "".join(parts).rstrip("\n") + "\n"
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the sections of a page by their titles."""
+    sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)[1:]
+    return {section.partition("\n")[0].removeprefix("## "): section for section in sections}
 
 
 def _machine(machine: Mapping[str, str]) -> str:

@@ -18,6 +18,8 @@ from bench.scaling_model import (
     mean_wait_us,
 )
 
+PROJECTION_TITLE: Final = "Reckoned: more workers than fit here"
+
 SERVER: Final = DatabaseServer(cores=32, wal_mb_per_second=1_000)
 """A large one of today: what is one machine, before the work is divided among several."""
 
@@ -30,7 +32,7 @@ def projection(rows: Sequence[Figure]) -> str:
     if demands is None:
         return ""
     lines = [
-        "## Reckoned: more workers than fit here",
+        f"## {PROJECTION_TITLE}",
         "",
         "What [the model](../explanation/scaling.md) makes of the demands above, in deliveries a "
         f"second: each worker process on a core of its own, a PostgreSQL with {SERVER.cores} cores "

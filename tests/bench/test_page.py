@@ -66,6 +66,15 @@ def test_what_was_written_by_hand_stays() -> None:
     assert page([row()], MACHINE, earlier=second) == second
 
 
+def test_what_was_not_measured_again_stays() -> None:
+    memory = figure("memory", "most", [149.8], unit="MB")
+    first = page([row(), memory, *demands()], MACHINE)
+
+    again = page([replace(row(), value=3_000.0)], MACHINE, earlier=first)
+
+    assert again == first.replace("| 2,000 1/s", "| 3,000 1/s")
+
+
 def test_every_case_says_what_it_is() -> None:
     for name, case in CASES.items():
         assert case.name == name
