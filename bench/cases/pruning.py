@@ -77,6 +77,8 @@ def _postgres(options: Options) -> list[Figure]:
             passes.append(_prune_under(load, stack, days_ago=number - 1))
             empty_today(stack)
     note = f"{count:,} deliveries with their attempts, {count // 5:,} events"
+    before_ms = [ms for one in passes for ms in one.before_ms]
+    meanwhile_ms = [ms for one in passes for ms in one.during_ms]
     return [
         figure(
             CASE,
@@ -89,12 +91,12 @@ def _postgres(options: Options) -> list[Figure]:
         compared(
             CASE,
             "publishing's p99 meanwhile, PostgreSQL",
-            [percentile(one.during_ms, 99) for one in passes],
+            [percentile(meanwhile_ms, 99)],
             unit="ms",
             yardstick="before",
-            against=[percentile(one.before_ms, 99) for one in passes],
+            against=[percentile(before_ms, 99)],
             target=at_most(1.2),
-            note=f"at {half:.0f} events/s, half of what web takes; {kept_on}",
+            note=f"all rounds together, at {half:.0f} events/s, half of what web takes; {kept_on}",
         ),
     ]
 
