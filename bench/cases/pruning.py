@@ -106,9 +106,9 @@ def _prune_under(load: Load, stack: Stack | EmbeddedStack, *, days_ago: int = 0)
     _write_to_disk(stack)
     before = publish(load)
     _write_to_disk(stack)
-    begin_at = time.time() + READY_SECONDS + 1
+    when = ("--at", str(time.time() + READY_SECONDS + 1), "--days-ago", str(days_ago))
     with ThreadPoolExecutor(1) as beside:
-        pruning = beside.submit(stack.run, "bench.prune", str(begin_at), str(days_ago))
+        pruning = beside.submit(stack.run, "bench.prune", *when)
         time.sleep(READY_SECONDS)
         during = Publishing(load).wait()
         said = json.loads(pruning.result())
