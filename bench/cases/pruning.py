@@ -72,7 +72,7 @@ def _postgres(options: Options) -> list[Figure]:
         days_ago = [KEPT_DAYS + number for number in oldest_first]
         history_rows.generate(stack, [owner], days_ago=days_ago, per_day=count)
         _put_out_of_memory(stack)
-        publish(load)  # the disk is not done with the rows yet
+        publish(load)  # warms up: what is needed comes back into memory
         for number in oldest_first:
             passes.append(_prune_under(load, stack, days_ago=number - 1))
             empty_today(stack)
@@ -128,9 +128,9 @@ def _write_to_disk(stack: Stack | EmbeddedStack) -> None:
 def _put_out_of_memory(stack: Stack) -> None:
     """Have nothing of the files in memory: what is pruned was last needed weeks ago.
 
-    To delete what the system remembers takes a core half a second for five million deliveries.
+    To delete what the system remembers takes a core half a second for five million deliveries. What
+    is not on disk yet stays in memory: `history_rows.generate` leaves nothing of that.
     """
-    _write_to_disk(stack)
     for path in (stack.postgres.folder / "cluster" / "base").rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
